@@ -1,0 +1,16 @@
+"""Reverse-mode automatic differentiation of NumPy code, which shows its work.
+
+`Tensor` is an array that remembers how it was computed.  NumPy's functions and operators work on
+it, and ``backward`` writes the gradients of a scalar on the tensors that it was computed from.
+"""
+
+from . import nn, numpy_functions
+from .core.graph import no_grad
+from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
+from .core.primitive import Primitive, composite, elementwise, primitive
+from .core.tensor import Tensor, assign
+
+__all__ = [
+    "Primitive", "Tensor", "assign", "composite", "elementwise", "leaky_relu", "log_softmax",
+    "logsumexp", "nn", "no_grad", "numpy_functions", "primitive", "relu", "sigmoid", "softmax", "softplus",
+]

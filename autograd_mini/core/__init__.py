@@ -1,0 +1,8 @@
+"""The engine: what an op is, the graph, the Tensor, and the table of ops, to be read in this order.
+
+`primitive`, `graph`, `tensor`, `ops`.
+"""
+
+from . import graph, ops, primitive, tensor
+
+__all__ = ["graph", "ops", "primitive", "tensor"]

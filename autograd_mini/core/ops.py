@@ -1,0 +1,531 @@
+"""The table: every op of the core, each declared once, with its derivative.
+
+Read a line as: forward, how it is written, and how a cotangent ``g`` of its output comes back to
+each operand.  In the rules ``y`` is the output and ``like`` what has the operand's shape and dtype.
+Where rules use other functions of this file, those are ops too, so every derivative can be
+differentiated again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+from .graph import Array, unbroadcast
+from .primitive import Operand, composite, elementwise, implementations, primitive
+from .tensor import apply_binary, described, ndarray, unwrapped, wrap
+
+Axis = int | tuple[int, ...] | None
+LN_2, LN_10 = math.log(2), math.log(10)
+
+
+def zero(g: Array) -> Array:
+    """The rule of a function that is constant wherever it has a derivative."""
+    return np.zeros_like(g)
+
+
+# fmt: off
+# This file is a table and reads as one, so the formatter leaves it alone.
+
+# ---- arithmetic ---------------------------------------------------------------------------------
+
+add          = elementwise(np.add,          r"$a + $b",         a=lambda g: g,  b=lambda g: g)
+subtract     = elementwise(np.subtract,     r"$a - $b",         a=lambda g: g,  b=lambda g: -g)
+multiply     = elementwise(np.multiply,     r"$a \odot $b",     a=lambda g, b: g * b,
+                                                                b=lambda g, a: g * a)
+divide       = elementwise(np.true_divide,  r"\frac{$a}{$b}",   a=lambda g, b: g / b,
+                                                                b=lambda g, b, y: -g * y / b)
+negative     = elementwise(np.negative,     r"-$x",             x=lambda g: -g)
+positive     = elementwise(np.positive,     r"$x",              x=lambda g: g)
+reciprocal   = elementwise(np.reciprocal,   r"\frac{1}{$x}",    x=lambda g, y: -g * np.square(y))
+square       = elementwise(np.square,       r"{$x}^2",          x=lambda g, x: g * (2 * x))
+sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",       x=lambda g, y: g / (2 * y))
+cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",    x=lambda g, y: g / (3 * np.square(y)))
+# b - (b != 0) keeps 0 * a**-1 away from a = 0; log(a + (a == 0)) takes 0**b as the constant 0
+power        = elementwise(np.power,        r"{$a}^{$b}",
+                           a=lambda g, a, b: g * (b * a ** (b - (b != 0))),
+                           b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
+remainder    = elementwise(np.remainder,    r"$a \bmod $b",     a=lambda g: g,
+                           b=lambda g, a, b: -g * np.floor_divide(a, b), analytic=False)
+floor_divide = elementwise(np.floor_divide, r"\lfloor $a / $b \rfloor", a=zero, b=zero, analytic=False)
+
+# ---- exponentials, logarithms, trigonometry -----------------------------------------------------
+
+exp     = elementwise(np.exp,     r"e^{$x}",               x=lambda g, y: g * y)
+exp2    = elementwise(np.exp2,    r"2^{$x}",               x=lambda g, y: g * (LN_2 * y))
+expm1   = elementwise(np.expm1,   r"e^{$x} - 1",           x=lambda g, y: g * (y + 1))
+log     = elementwise(np.log,     r"\log $x",              x=lambda g, x: g / x)
+log2    = elementwise(np.log2,    r"\log_2 $x",            x=lambda g, x: g / (LN_2 * x))
+log10   = elementwise(np.log10,   r"\log_{10} $x",         x=lambda g, x: g / (LN_10 * x))
+log1p   = elementwise(np.log1p,   r"\log(1 + $x)",         x=lambda g, x: g / (1 + x))
+sin     = elementwise(np.sin,     r"\sin $x",              x=lambda g, x: g * np.cos(x))
+cos     = elementwise(np.cos,     r"\cos $x",              x=lambda g, x: -g * np.sin(x))
+tan     = elementwise(np.tan,     r"\tan $x",              x=lambda g, y: g * (1 + np.square(y)))
+arcsin  = elementwise(np.arcsin,  r"\arcsin $x",           x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)))
+arccos  = elementwise(np.arccos,  r"\arccos $x",           x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)))
+arctan  = elementwise(np.arctan,  r"\arctan $x",           x=lambda g, x: g / (1 + np.square(x)))
+sinh    = elementwise(np.sinh,    r"\sinh $x",             x=lambda g, x: g * np.cosh(x))
+cosh    = elementwise(np.cosh,    r"\cosh $x",             x=lambda g, x: g * np.sinh(x))
+tanh    = elementwise(np.tanh,    r"\tanh $x",             x=lambda g, y: g * (1 - np.square(y)))
+arcsinh = elementwise(np.arcsinh, r"\mathrm{arsinh}\, $x", x=lambda g, x: g / np.sqrt(np.square(x) + 1))
+arccosh = elementwise(np.arccosh, r"\mathrm{arcosh}\, $x", x=lambda g, x: g / np.sqrt((x - 1) * (x + 1)))
+arctanh = elementwise(np.arctanh, r"\mathrm{artanh}\, $x", x=lambda g, x: g / ((1 - x) * (1 + x)))
+
+# ---- kinks and steps ----------------------------------------------------------------------------
+# At a tie both operands get half: a subgradient, and the same whichever comes first.
+
+absolute = elementwise(np.absolute, r"\left|$x\right|",          x=lambda g, x: g * np.sign(x), analytic=False)
+sign     = elementwise(np.sign,     r"\operatorname{sign} $x",   x=zero, analytic=False)
+floor    = elementwise(np.floor,    r"\lfloor $x \rfloor",       x=zero, analytic=False)
+ceil     = elementwise(np.ceil,     r"\lceil $x \rceil",         x=zero, analytic=False)
+trunc    = elementwise(np.trunc,    r"\operatorname{trunc} $x",  x=zero, analytic=False)
+rint     = elementwise(np.rint,     r"\operatorname{round} $x",  x=zero, analytic=False)
+maximum  = elementwise(np.maximum,  r"\max($a, $b)",             analytic=False,
+                       a=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)),
+                       b=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)))
+minimum  = elementwise(np.minimum,  r"\min($a, $b)",             analytic=False,
+                       a=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)),
+                       b=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)))
+
+zeros_like = primitive("0", numpy=np.zeros_like, name="zeros_like")(lambda x: np.zeros_like(x))
+ones_like  = primitive("1", numpy=np.ones_like, name="ones_like")(lambda x: np.ones_like(x))
+
+# ---- comparison and logic: no gradient ----------------------------------------------------------
+
+for _ufunc, _template in {
+    np.greater:     "$a > $b",      np.greater_equal: r"$a \ge $b",  np.equal:    "$a = $b",
+    np.less:        "$a < $b",      np.less_equal:    r"$a \le $b",  np.not_equal: r"$a \ne $b",
+    np.logical_and: r"$a \land $b", np.logical_or:    r"$a \lor $b", np.logical_xor: r"$a \oplus $b",
+    np.bitwise_and: r"$a \land $b", np.bitwise_or:    r"$a \lor $b", np.bitwise_xor: r"$a \oplus $b",
+    np.logical_not: r"\lnot $x",    np.invert:        r"\lnot $x",   np.signbit:  "$x < 0",
+    np.isnan: r"\mathrm{isnan}($x)", np.isinf: r"\mathrm{isinf}($x)", np.isfinite: r"\mathrm{isfinite}($x)",
+}.items():
+    elementwise(_ufunc, _template, analytic=False)
+
+
+@primitive(r"[$condition]\, $a + [\lnot $condition]\, $b", numpy=np.where, elementwise=True,
+           a=lambda g, condition: np.where(condition, g, 0),
+           b=lambda g, condition: np.where(condition, 0, g))
+def where(condition: Array, a: Array, b: Array) -> Array:
+    """Choose from ``a`` where ``condition`` holds, else from ``b``."""
+    return np.where(condition, a, b)
+
+
+# ---- activations --------------------------------------------------------------------------------
+
+
+@primitive(r"\sigma($x)", elementwise=True, x=lambda g, y: g * (y * (1 - y)))
+def sigmoid(x: Array) -> Array:
+    """The logistic function 1 / (1 + exp(-x)), to full relative precision on both sides.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> ag.sigmoid(np.array([-1e4, 0.0, 1e4]))
+    array([0. , 0.5, 1. ])
+    """
+    if np.iscomplexobj(x):
+        return 1 / (1 + np.exp(-x))
+    decay = np.exp(np.copysign(x, -1))  # exp(-|x|) cannot overflow
+    return np.where(x >= 0, 1, decay) / (1 + decay)
+
+
+@primitive(r"\log(1 + e^{$x})", elementwise=True, x=lambda g, x: g * sigmoid(x))
+def softplus(x: Array) -> Array:
+    """log(1 + exp(x)), a smooth relu.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> ag.softplus(np.array([-1e4, 0.0, 1e4]))
+    array([0.00000000e+00, 6.93147181e-01, 1.00000000e+04])
+    """
+    return np.log1p(np.exp(x)) if np.iscomplexobj(x) else np.logaddexp(x, 0)
+
+
+@primitive(r"\mathrm{ReLU}($x)", elementwise=True, analytic=False, x=lambda g, y: g * (y > 0))
+def relu(x: Array) -> Array:
+    """The larger of x and 0; the derivative at 0 is taken as 0.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> x = ag.Tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    >>> ag.relu(x).sum().backward()
+    >>> x.grad
+    Tensor([0., 0., 1.], dtype=float64)
+    """
+    return np.maximum(x, 0)
+
+
+@primitive(r"\max($negative_slope $x, $x)", elementwise=True, analytic=False,
+           x=lambda g, x, negative_slope: np.where(x > 0, g, negative_slope * g))
+def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
+    """``x`` where it is positive, else ``negative_slope * x``.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+    negative_slope : float
+        The derivative where ``x <= 0``.
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> ag.leaky_relu(np.array([-2.0, 3.0]), negative_slope=0.1)
+    array([-0.2,  3. ])
+    """
+    return np.where(x > 0, x, negative_slope * x)
+
+
+@primitive(r"\mathrm{softmax}($x)",
+           x=lambda g, y, axis: y * (g - reduce_sum(g * y, axis=axis, keepdims=True)))
+def softmax(x: Array, *, axis: int = -1) -> Array:
+    """exp(x) divided by its sum along an axis.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape with ``axis``
+    axis : int
+        The axis along which the results sum to 1.
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> ag.softmax(np.array([1e4, 1e4, -1e4]))
+    array([0.5, 0.5, 0. ])
+    """
+    y = np.exp(x - max_along(x, axis, True))
+    return y / sum_along(y, axis, True)
+
+
+@primitive(r"\log \mathrm{softmax}($x)",
+           x=lambda g, y, axis: g - np.exp(y) * reduce_sum(g, axis=axis, keepdims=True))
+def log_softmax(x: Array, *, axis: int = -1) -> Array:
+    """The logarithm of `softmax`, which does not overflow where softmax vanishes.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape with ``axis``
+    axis : int
+        The axis along which the exponentials of the results sum to 1.
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> ag.log_softmax(np.array([1e4, -1e4]))
+    array([     0., -20000.])
+    """
+    shifted = x - max_along(x, axis, True)
+    return shifted - np.log(sum_along(np.exp(shifted), axis, True))
+
+
+@primitive(r"\log \textstyle\sum e^{$x}", x=lambda g, x, y, axis, keepdims:
+           restored(g, x.shape, axis, keepdims) * np.exp(x - restored(y, x.shape, axis, keepdims)))
+def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """log(sum(exp(x))), computed without overflow.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+    axis : int, tuple of int or None
+        The axes to sum over, by default all.
+    keepdims : bool
+        Whether to keep them with length 1.
+
+    Returns
+    -------
+    ndarray or Tensor
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> float(ag.logsumexp(np.array([1e4, 1e4])))
+    10000.693147180559
+    """
+    largest = max_along(x, axis, True)
+    finite = np.where(np.isfinite(largest), largest, 0)  # inf - inf is no number
+    with np.errstate(divide="ignore"):  # log(0) = -inf is right where all x are -inf
+        y = np.log(sum_along(np.exp(x - finite), axis, True)) + finite
+    return y if keepdims else y.reshape(sum_along(largest, axis, False).shape)
+
+
+# ---- reductions ---------------------------------------------------------------------------------
+
+
+def sum_along(x: Array, axis: Axis, keepdims: bool) -> Array:
+    """`np.sum`, by the shorter way where there is one."""
+    return (np.add.reduce if isinstance(x, ndarray) else np.sum)(x, axis=axis, keepdims=keepdims)
+
+
+def max_along(x: Array, axis: Axis, keepdims: bool) -> Array:
+    """`np.max`, likewise."""
+    return (np.maximum.reduce if isinstance(x, ndarray) else np.max)(x, axis=axis, keepdims=keepdims)
+
+
+def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
+    """The axes of a reduction as a tuple of non-negative numbers."""
+    return tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
+
+
+def count(shape: tuple[int, ...], axis: Axis) -> int:
+    """How many elements a reduction takes together."""
+    return math.prod([shape[i] for i in normalized(axis, len(shape))])
+
+
+def restored(g: Array, shape: tuple[int, ...], axis: Axis, keepdims: bool) -> Array:
+    """Put back, with length 1, the axes that a reduction of a shape has removed."""
+    if keepdims:
+        return g
+    gone = normalized(axis, len(shape))
+    return g.reshape(tuple([1 if i in gone else n for i, n in enumerate(shape)]))
+
+
+def shared(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
+    """The rule of an extreme: those who attain it share the cotangent equally."""
+    attained = (x == restored(y, x.shape, axis, keepdims)).astype(x.dtype)
+    share = attained / reduce_sum(attained, axis=axis, keepdims=True)
+    return restored(g, x.shape, axis, keepdims) * share
+
+
+@primitive(r"\textstyle\sum $x", numpy=np.sum, x=lambda g, like, axis, keepdims:
+           broadcast_to(restored(g, like.shape, axis, keepdims), shape=like.shape))
+def reduce_sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """Sum over axes."""
+    return sum_along(x, axis, keepdims)
+
+
+@primitive(r"\max $x", numpy=np.max, analytic=False, x=shared)
+def reduce_max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The largest element along axes."""
+    return max_along(x, axis, keepdims)
+
+
+@primitive(r"\min $x", numpy=np.min, analytic=False, x=shared)
+def reduce_min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The smallest element along axes."""
+    return np.min(x, axis=axis, keepdims=keepdims)
+
+
+@composite(np.mean)
+def mean(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The sum divided by the number of elements."""
+    return reduce_sum(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
+
+
+def reversed_along(x: Array, axis: int) -> Array:
+    """The elements in reverse order along an axis."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
+
+
+@primitive(r"\mathrm{cumsum}($x)", x=lambda g, axis:
+           reversed_along(cumulative_sum(reversed_along(g, axis), axis=axis), axis))
+def cumulative_sum(x: Array, *, axis: int) -> Array:
+    """Sums of the elements so far."""
+    return np.cumsum(x, axis=axis)
+
+
+@composite(np.cumsum)
+def cumsum(a: Array, axis: int | None = None) -> Array:
+    """Sums of the elements so far, of the flattened array if there is no axis."""
+    return cumulative_sum(a.ravel(), axis=0) if axis is None else cumulative_sum(a, axis=axis)
+
+
+def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
+    """g * x / y, and 0 at x = 0: of the subgradients there, the one of least norm."""
+    length = restored(y, x.shape, axis, keepdims)
+    return restored(g, x.shape, axis, keepdims) * (x / (length + (length == 0)))
+
+
+@primitive(r"\left\lVert $x \right\rVert_2", analytic=False, x=norm_rule)
+def norm(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The Euclidean norm: the square root of the sum of squares."""
+    return np.sqrt(sum_along(np.square(x), axis, keepdims))
+
+
+# ---- products of matrices -----------------------------------------------------------------------
+
+matrix_product = primitive(r"$a\, $b", a=lambda g, b, like: unbroadcast(g @ b.mT, like.shape),
+                                       b=lambda g, a, like: unbroadcast(a.mT @ g, like.shape)
+                           )(np.matmul)
+
+
+@composite(np.matmul)
+def matmul(a: Array, b: Array) -> Array:
+    """``a @ b`` for matrices, stacks of them that broadcast, and vectors."""
+    a, b = [x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b)]
+    if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
+        raise ValueError(f"matmul: {described(a)} @ {described(b)}: the columns of the first must be "
+                         f"as many as the rows of the second")
+    if a.ndim > 1 and b.ndim > 1:
+        return apply_binary(matrix_product, a, b)
+    left = a if a.ndim > 1 else a.reshape((1, -1))
+    right = b if b.ndim > 1 else b.reshape((-1, 1))
+    y = apply_binary(matrix_product, left, right)
+    kept = y.shape[: y.ndim - 2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1)
+    return y.reshape(kept)
+
+
+# ---- shapes -------------------------------------------------------------------------------------
+
+
+@primitive("$x", numpy=np.reshape, x=lambda g, like: g.reshape(like.shape))
+def reshape(x: Array, *, shape: int | tuple[int, ...]) -> Array:
+    """The same elements in another shape."""
+    return x.reshape(shape)
+
+
+def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
+    """The order of axes that undoes this one."""
+    return tuple(sorted(range(len(axes)), key=axes.__getitem__))
+
+
+@primitive("$x^T", numpy=np.transpose,
+           x=lambda g, axes: g.transpose(axes and inverse(normalized(axes, g.ndim))))
+def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Array:
+    """The axes in another order, by default reversed."""
+    return x.transpose(axes)
+
+
+@primitive("$x", numpy=np.broadcast_to, x=lambda g, like: unbroadcast(g, like.shape))
+def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
+    """Repeat along axes of length 1, and along new ones in front."""
+    return np.broadcast_to(x, shape)
+
+
+@primitive("$x", numpy=np.copy, x=lambda g: g)
+def copy(x: Array) -> Array:
+    """The same values in an array of their own."""
+    return x.copy()
+
+
+@composite(np.ravel)
+def ravel(a: Array) -> Array:
+    """All elements along one axis, in row-major order."""
+    return a.reshape((a.size,))
+
+
+@composite(np.swapaxes)
+def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
+    """Two axes exchanged."""
+    axes = list(range(a.ndim))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return a.transpose(tuple(axes))
+
+
+# ---- joining and indexing -----------------------------------------------------------------------
+
+
+def block(i: int, likes: list[Array], axis: int) -> tuple[slice, ...]:
+    """Where the i-th operand lies in the concatenation of all."""
+    axis %= len(likes[0].shape)
+    start = sum(like.shape[axis] for like in likes[:i])
+    return (slice(None),) * axis + (slice(start, start + likes[i].shape[axis]),)
+
+
+@primitive(r"[$xs]", xs=lambda g, i, likes, axis: g[block(i, likes, axis)])
+def join(*xs: Array, axis: int) -> Array:
+    """Arrays one after the other along an axis."""
+    return np.concatenate(xs, axis)
+
+
+@composite(np.concatenate)
+def concatenate(arrays: Iterable[Array], axis: int | None = 0) -> Array:
+    """Arrays one after the other along an axis, flattened if it is None."""
+    arrays = [x if hasattr(x, "ndim") else np.asarray(x) for x in arrays]
+    return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
+
+
+class Index:
+    """Stands in a key for an index array, which is an operand."""
+
+
+def filled(key: Any, indices: tuple[Array, ...]) -> Any:
+    """A key with its index arrays put in."""
+    if not indices:
+        return key
+    rest = iter(indices)
+    return tuple([next(rest) if part is Index else part for part in key])
+
+
+@primitive("$x[$indices]", x=lambda g, indices, key, like:
+           scatter(g, *indices, key=key, shape=like.shape))
+def getitem(x: Array, *indices: Array, key: Any) -> Array:
+    """The elements at a key, in which `Index` stands for each of the index arrays."""
+    return x[filled(key, indices)]
+
+
+@primitive(r"\mathrm{scatter}($x, $indices)",
+           x=lambda g, indices, key: getitem(g, *indices, key=key))
+def scatter(x: Array, *indices: Array, key: Any, shape: tuple[int, ...]) -> Array:
+    """Zeros of a shape, with ``x`` added at a key: the adjoint of `getitem`."""
+    y = np.zeros_like(x, shape=shape)
+    if all(index.dtype == bool for index in indices):  # each element occurs at most once
+        y[filled(key, indices)] = x
+    else:
+        np.add.at(y, filled(key, indices), x)
+    return y
+
+
+@composite(ndarray.__getitem__)
+def index(x: Array, key: Any) -> Array:
+    """``x[key]`` with any key that NumPy takes."""
+    parts = key if isinstance(key, tuple) else (key,)
+    indices = [part for part in parts if isinstance(part, list | Operand | ndarray)]
+    if not indices:
+        return getitem(x, key=key)
+    pattern = [Index if isinstance(part, list | Operand | ndarray) else part for part in parts]
+    return getitem(x, *indices, key=tuple(pattern))
+
+
+# ---- dtypes -------------------------------------------------------------------------------------
+
+convert = primitive("$x", name="astype", x=lambda g: g)(lambda x, *, dtype: x.astype(dtype))
+convert_to_integer = primitive("$x", name="astype")(lambda x, *, dtype: x.astype(dtype))
+
+
+@composite(ndarray.astype)
+def astype(x: Array, dtype: Any, *, copy: bool = True) -> Array:
+    """Another dtype; only between floating-point dtypes does a gradient flow."""
+    dtype = np.dtype(dtype)
+    return (convert if dtype.kind == "f" else convert_to_integer)(x, dtype=dtype)

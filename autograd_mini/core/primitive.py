@@ -1,0 +1,342 @@
+"""What an op is, and the little language in which its derivative is written.
+
+An op is a forward function, its *kernel*, and for each operand one line of ordinary NumPy, its
+*rule*, that takes the cotangent of the output back to that operand.  One expression says it all::
+
+    tanh = elementwise(np.tanh, r"\\tanh $x", x=lambda g, y: g * (1 - np.square(y)))
+
+Rules are keyed by the operand's name, and **a rule's parameter list is its save-for-backward
+list**: what a rule does not name, the graph does not keep.
+
+=====================  =======================================================  =============
+a rule may ask for     and gets                                                 the graph keeps
+=====================  =======================================================  =============
+``g`` (always first)   the cotangent of the output                              nothing
+``y``                  the output                                               the output
+an operand's name      that operand's value                                     that operand
+a static's name        the value of that keyword                                nothing
+``like``               what has the operand's ``shape`` and ``dtype``           nothing
+``i``, ``likes``       (ops of any number of operands) which one, all ``like``  nothing
+=====================  =======================================================  =============
+
+The rule above keeps the output of ``tanh`` and nothing else.  What a line means is decided by what
+it is run on: ndarrays give a fast backward pass, Tensors that record give a derivative that can be
+differentiated again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import itemgetter
+from types import FunctionType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Function = Callable[..., Any]
+RESERVED = ("g", "y", "like", "likes", "i")
+OUTPUT = -1  # where Node.saved holds the output, behind the operands
+
+#: NumPy's functions that Tensors understand, each with the primitive or composite that it runs.
+implementations: dict[Function, Function] = {}
+
+
+class Operand:
+    """What a primitive can be called on besides arrays: it says itself what the call means."""
+
+    __slots__ = ()
+
+    def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Any:
+        raise NotImplementedError
+
+
+class Like(NamedTuple):
+    """The shape and dtype of an operand whose value was not kept."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+
+class Rule(NamedTuple):
+    """One line of calculus: the cotangent of one operand, from what the line asks for."""
+
+    function: Function
+    wishes: tuple[int | str, ...]  # a position in Node.saved, or a name to look up
+    fetch: Callable[[tuple[Any, ...]], Any] | None  # all wishes at once, if all are positions
+
+
+class Keeps(dict[tuple[bool, ...], tuple[bool, ...] | None]):
+    """Which operands are differentiated -> which of (operands..., output) to keep for that."""
+
+    def __init__(self, primitive: Primitive) -> None:
+        self.primitive = primitive
+
+    def __missing__(self, recorded: tuple[bool, ...]) -> tuple[bool, ...] | None:
+        primitive = self.primitive
+        wished = primitive.wished([i for i, wanted in enumerate(recorded) if wanted])
+        if primitive.variadic and primitive.operands[-1] in wished:
+            wished.update(range(len(primitive.operands) - 1, len(recorded)))
+        kept = tuple(i in wished for i in range(len(recorded))) + (OUTPUT in wished,)
+        result = kept if any(kept) else None
+        if not primitive.variadic:  # the patterns of any number of operands are not worth a cache
+            self[recorded] = result
+        return result
+
+
+class Primitive:
+    """An op: how it is computed, how it is written, and its derivative by each operand.
+
+    Made by `elementwise` and `primitive`; called like its kernel.  Called on arrays alone it *is*
+    its kernel; if a Tensor is among the operands, the call is recorded.
+
+    Attributes
+    ----------
+    name : str
+        The kernel's name.
+    kernel : callable
+        Computes the output from operands (positional) and statics (keywords).
+    template : str
+        How the op is written in LaTeX, a `string.Template` over the operands.
+    operands : tuple of str
+        The names of the operands; if ``variadic``, the last one stands for any number of them.
+    defaults : dict
+        The statics that have a default value, with it.
+    statics : tuple of str
+        The names of all statics.
+    rules : tuple of (Rule or None)
+        One for each of ``operands``, None where the op cannot be differentiated by it; empty if
+        it cannot be differentiated at all, and then its calls are not recorded.
+    elementwise : bool
+        Whether operands broadcast, so that the engine sums cotangents back to their shapes.
+    analytic : bool
+        Whether the op is a complex-analytic function, so that the complex step holds for it.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> cube = ag.elementwise(lambda x: x**3, "$x^3", name="cube", x=lambda g, x: g * 3 * x**2)
+    >>> t = ag.Tensor([1.0, 2.0], requires_grad=True)
+    >>> cube(t).sum().backward()
+    >>> t.grad
+    Tensor([ 3., 12.], dtype=float64)
+    """
+
+    def __init__(
+        self,
+        kernel: Function,
+        template: str,
+        rules: dict[str, Function],
+        name: str,
+        elementwise: bool,
+        analytic: bool,
+    ) -> None:
+        self.name = self.__name__ = name
+        self.__doc__ = kernel.__doc__
+        self.kernel = kernel
+        self.template = template
+        self.operands, self.statics, self.defaults, self.variadic = parameters_of(kernel)
+        self.elementwise = elementwise
+        self.analytic = analytic
+        if reserved := {*RESERVED}.intersection(self.operands + self.statics):
+            raise TypeError(f"{name}: {reserved} cannot be parameters: only rules use these words")
+        if strangers := rules.keys() - {*self.operands}:
+            raise TypeError(f"{name}: rules for {strangers}, but the operands are {self.operands}")
+        self.rules = rules and tuple(
+            self._read(rules[operand], operand) if operand in rules else None
+            for operand in self.operands
+        )
+        self.keeps = Keeps(self)
+
+    def _read(self, rule: Function, operand: str) -> Rule:
+        """Turn the names in a rule's parameter list into places where its values will be."""
+        names = rule.__code__.co_varnames[: rule.__code__.co_argcount]  # type: ignore[attr-defined]
+        places: dict[str, int | str] = {name: i for i, name in enumerate(self.operands)}
+        places |= {name: name for name in ("like", *self.statics)}
+        if self.variadic:
+            places |= {name: name for name in ("likes", "i", self.operands[-1])}
+        places["y"] = OUTPUT
+        if names[:1] != ("g",) or not places.keys() >= {*names[1:]}:
+            raise TypeError(
+                f"{self.name}: the rule for {operand} takes ({', '.join(names)}); it must take g "
+                f"first, and then can ask for {', '.join(places)}"
+            )
+        wishes = tuple([places[name] for name in names[1:]])
+        at_once = wishes and all(isinstance(wish, int) for wish in wishes)
+        return Rule(rule, wishes, itemgetter(*wishes) if at_once else None)  # type: ignore[arg-type]
+
+    def rule(self, position: int) -> Rule:
+        """The rule for the operand at a position of the call."""
+        rule = self.rules[min(position, len(self.rules) - 1)]
+        if rule is None:
+            operand = self.operands[min(position, len(self.rules) - 1)]
+            raise TypeError(
+                f"{self.name} has no derivative with respect to its operand {operand!r}, which "
+                f"wants a gradient: pass {operand}.detach(), or declare a rule for it"
+            )
+        return rule
+
+    def wished(self, positions: list[int]) -> set[int | str]:
+        """All that the rules for the operands at these positions ask for."""
+        return {wish for position in positions for wish in self.rule(position).wishes}
+
+    def __call__(self, *operands: Any, **statics: Any) -> Any:
+        for operand in operands:
+            if isinstance(operand, Operand):
+                return operand._apply(self, operands, statics)
+        if len(operands) == 1 and not hasattr(operands[0], "dtype"):
+            operands = (np.asarray(operands[0]),)
+        return self.kernel(*operands, **statics)
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+
+def parameters_of(
+    kernel: Function,
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any], bool]:
+    """Operands (positional), statics (keyword-only), their defaults, and whether variadic."""
+    if isinstance(kernel, np.ufunc):
+        return (("x",), ("a", "b"))[kernel.nin - 1], (), {}, False
+    plain = getattr(
+        kernel, "__wrapped__", kernel
+    )  # inside NumPy's dispatcher of __array_function__
+    if not isinstance(plain, FunctionType):
+        raise TypeError(f"the parameters of {kernel!r} cannot be read: wrap it in a def or lambda")
+    code, names = plain.__code__, plain.__code__.co_varnames
+    variadic = bool(code.co_flags & 0x04)  # inspect.CO_VARARGS
+    end = code.co_argcount + code.co_kwonlyargcount
+    operands = (
+        names[: code.co_argcount - len(plain.__defaults__ or ())] + names[end : end + variadic]
+    )
+    statics = tuple(name for name in names[code.co_argcount : end] if name != "out")
+    return operands, statics, dict(plain.__kwdefaults__ or {}), variadic
+
+
+def elementwise(
+    kernel: Function, template: str, *, numpy: Function | None = None, **rules_and_options: Any
+) -> Primitive:
+    """Declare an op that works element by element, with broadcasting.
+
+    Parameters
+    ----------
+    kernel : numpy.ufunc or callable
+        The forward function.  A ufunc's operands are called ``x``, or ``a`` and ``b``; those of
+        another function are its positional parameters, its keyword-only parameters are statics.
+    template : str
+        How the op is written in LaTeX, with ``$x`` for the operand ``x``.
+    numpy : callable, optional
+        The NumPy function that shall run this op on Tensors, by default the kernel if it is one.
+    **rules_and_options : callable
+        For each operand to be differentiated, ``lambda g, ...`` as in the table of
+        `autograd_mini.core.primitive`.  Rules need not sum over broadcast axes or mind dtypes: the
+        engine does.  The options ``name`` and ``analytic`` are those of the function `primitive`.
+
+    Returns
+    -------
+    Primitive
+
+    Raises
+    ------
+    TypeError
+        If a rule is for, or asks for, something that the op does not have.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> sinc = ag.elementwise(
+    ...     np.sinc, r"\\mathrm{sinc}\\,$x", x=lambda g, x, y: g * (np.cos(np.pi * x) - y) / x
+    ... )
+    >>> t = ag.Tensor([0.5, 1.0], requires_grad=True)
+    >>> np.sinc(t).sum().backward()
+    >>> t.grad
+    Tensor([-1.27323954, -1.        ], dtype=float64)
+    """
+    if numpy is None and not isinstance(kernel, FunctionType):
+        numpy = kernel
+    return primitive(template, numpy=numpy, elementwise=True, **rules_and_options)(kernel)
+
+
+def primitive(
+    template: str,
+    *,
+    name: str | None = None,
+    numpy: Function | None = None,
+    elementwise: bool = False,
+    analytic: bool = True,
+    **rules: Function,
+) -> Callable[[Function], Primitive]:
+    """Declare any op: a decorator of its kernel.
+
+    Positional parameters of the kernel are operands (arrays), keyword-only ones are statics;
+    ``*xs`` takes any number of operands.  Unless the op is elementwise, a rule must give a
+    cotangent of exactly its operand's shape, which it finds as ``like.shape``: the engine does not
+    sum, for that would hide a wrong rule.
+
+    Parameters
+    ----------
+    template, numpy, **rules
+        As for the function `elementwise`.
+    name : str, optional
+        The op's name, by default the kernel's.
+    elementwise : bool
+        Whether the op works element by element, with broadcasting.
+    analytic : bool
+        Whether the op is a complex-analytic function (``abs`` and ``maximum`` are not).
+
+    Returns
+    -------
+    callable
+        A decorator that makes a `Primitive` from a kernel.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> @ag.primitive(r"\\mathrm{reverse}($x)", x=lambda g: reverse(g))
+    ... def reverse(x):
+    ...     return x[::-1]
+    >>> ag.grad(lambda x: (reverse(x) * np.array([1.0, 2.0])).sum())(np.array([5.0, 5.0]))
+    array([2., 1.])
+    """
+
+    def declare(kernel: Function) -> Primitive:
+        declared = Primitive(
+            kernel, template, rules, name or kernel.__name__, elementwise, analytic
+        )
+        if numpy is not None:
+            implementations[numpy] = declared
+        return declared
+
+    return declare
+
+
+def composite(*numpy: Function) -> Callable[[Function], Any]:
+    """Let Tensors run NumPy's functions ``numpy`` by the decorated one, written in other ops.
+
+    It takes the parameters that NumPy's function has, in the same order, as far as they are
+    supported.
+
+    Parameters
+    ----------
+    *numpy : callable
+        The NumPy functions, such as ``np.mean``.
+
+    Returns
+    -------
+    callable
+        A decorator that returns its function unchanged.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> @ag.composite(np.ptp)
+    ... def ptp(a, axis=None):
+    ...     return np.max(a, axis=axis) - np.min(a, axis=axis)
+    >>> ag.grad(np.ptp)(np.array([1.0, 5.0, 3.0]))
+    array([-1.,  1.,  0.])
+    """
+
+    def declare(function: Function) -> Any:
+        implementations.update(dict.fromkeys(numpy, function))
+        return function
+
+    return declare

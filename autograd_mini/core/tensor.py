@@ -1,0 +1,729 @@
+"""Tensor: an array together with the node of the graph that it came from.
+
+A call of a primitive on Tensors comes here, whether it was written as an operator, a method or a
+NumPy function: `apply` runs the kernel on the arrays and, if an operand wants a gradient, records a
+`Node`.  NumPy's functions arrive by its two override protocols, NEP 13 (``__array_ufunc__``) and
+NEP 18 (``__array_function__``).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .graph import Listening, Node, listen, listening, newest_first, sweep, writes
+from .primitive import Like, Operand, Primitive, implementations, primitive
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
+
+NO_STATICS: dict[str, Any] = {}
+ndarray = np.ndarray
+new = object.__new__
+
+
+# ---- calls --------------------------------------------------------------------------------------
+
+
+def wrap(data: Any, node: Node | None = None) -> Any:
+    """Make a Tensor of an array as it is; what is no array (a Python number) stays as it is."""
+    if not hasattr(data, "dtype"):
+        return data
+    tensor = new(Tensor)
+    tensor._data = data
+    tensor._node = node
+    tensor.grad = tensor.name = None
+    return tensor
+
+
+def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, Any]) -> Tensor:
+    """Call a primitive on operands of which one at least is a Tensor, and record the call."""
+    now = listening()
+    operands = tuple([np.asarray(x) if isinstance(x, list | tuple) else x for x in operands])
+    arrays = [x._data if isinstance(x, Tensor) else x for x in operands]
+    if primitive.statics:
+        statics = {**primitive.defaults, **statics}
+    try:
+        y = primitive.kernel(*arrays, **statics)
+    except (ValueError, TypeError, IndexError) as error:
+        raise explained(error, primitive, operands) from error
+    if y.__class__ is not ndarray and isinstance(y, np.generic):
+        y = np.asarray(y)
+    if now.observers and any(y is x for x in arrays):
+        y = y.view()  # observers tell values apart by the identity of their arrays
+    parents = tuple([x._node if isinstance(x, Tensor) else None for x in operands])
+    node = None
+    if now.recording and primitive.rules and any(parents):
+        keeps = primitive.keeps[tuple([parent is not None for parent in parents])]
+        saved = keeps and tuple(
+            [x if k else None for x, k in zip((*arrays, y), keeps, strict=True)]
+        )
+        if primitive.variadic:
+            many = arrays[len(primitive.operands) - 1 :]
+            statics = {**statics, "likes": [Like(x.shape, x.dtype) for x in many]}
+        node = Node(primitive, parents, saved, statics, y.shape, y.dtype)
+    result: Tensor = wrap(y, node)
+    for observer in now.observers:
+        observer.heard(primitive, operands, statics, result)
+    return result
+
+
+def apply_unary(primitive: Primitive, x: Tensor) -> Tensor:
+    """`apply` for one operand and no statics, unrolled: this is what a small network waits for."""
+    now = listening()
+    if now.observers:
+        return apply(primitive, (x,), NO_STATICS)
+    data, parent = x._data, x._node
+    try:
+        y = primitive.kernel(data)
+    except (ValueError, TypeError) as error:
+        raise explained(error, primitive, (x,)) from error
+    if y.__class__ is not ndarray and isinstance(y, np.generic):
+        y = np.asarray(y)
+    tensor = new(Tensor)
+    tensor._data = y
+    tensor._node = tensor.grad = tensor.name = None
+    if parent is not None and now.recording and primitive.rules:
+        keeps = primitive.keeps[True,]
+        saved = keeps and (data if keeps[0] else None, y if keeps[1] else None)
+        tensor._node = Node(primitive, (parent,), saved, NO_STATICS, y.shape, y.dtype)
+    return tensor
+
+
+def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
+    """`apply` for two operands and no statics, unrolled likewise."""
+    now = listening()
+    if now.observers:
+        return apply(primitive, (a, b), NO_STATICS)
+    a_data, b_data, a_parent, b_parent = a, b, None, None
+    if isinstance(a, Tensor):
+        a_data, a_parent = a._data, a._node
+    if isinstance(b, Tensor):
+        b_data, b_parent = b._data, b._node
+    try:
+        y = primitive.kernel(a_data, b_data)
+    except (ValueError, TypeError) as error:
+        raise explained(error, primitive, (a, b)) from error
+    if y.__class__ is not ndarray and isinstance(y, np.generic):
+        y = np.asarray(y)
+    tensor = new(Tensor)
+    tensor._data = y
+    tensor._node = tensor.grad = tensor.name = None
+    if now.recording and primitive.rules and not (a_parent is None and b_parent is None):
+        keeps = primitive.keeps[a_parent is not None, b_parent is not None]
+        saved = keeps and (
+            a_data if keeps[0] else None,
+            b_data if keeps[1] else None,
+            y if keeps[2] else None,
+        )
+        parents = (a_parent, b_parent)
+        tensor._node = Node(primitive, parents, saved, NO_STATICS, y.shape, y.dtype)
+    return tensor
+
+
+@functools.cache
+def parameter_names(function: Callable[..., Any]) -> list[str]:
+    """The parameters of a NumPy function, in order."""
+    return list(inspect.signature(function).parameters)
+
+
+def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Run what stands for a NumPy function, with arguments placed by NumPy's own signature."""
+    stand_in = implementations[function]
+    if isinstance(stand_in, Primitive) and not stand_in.variadic:
+        operands = len(stand_in.operands)
+        statics = (
+            zip(parameter_names(function)[operands:], args[operands:]) if args[operands:] else ()
+        )
+        args, kwargs = args[:operands], {**dict(statics), **kwargs}
+    return stand_in(*args, **kwargs)
+
+
+# ---- errors -------------------------------------------------------------------------------------
+
+
+def described(operand: Any) -> str:
+    """An operand as an error message names it."""
+    shape = getattr(operand, "shape", None)
+    if shape is None:
+        return repr(operand)
+    name = getattr(operand, "name", None)
+    return f"{name + ' of ' if name else ''}shape {shape} {operand.dtype}"
+
+
+def explained(error: Exception, primitive: Primitive, operands: tuple[Any, ...]) -> Exception:
+    """The same error, with the op and the names and shapes of its operands."""
+    operands_described = ", ".join(map(described, operands))
+    return type(error)(f"{primitive.name}({operands_described}): {error}")
+
+
+def without_rule(function: Any, method: str = "__call__") -> TypeError:
+    """What to say of a NumPy function that does not work on Tensors."""
+    name = f"{function.__module__ or 'numpy'}.{function.__name__}".replace("numpy", "np", 1)
+    return TypeError(
+        f"{name}{'' if method == '__call__' else '.' + method} has no derivative here. Declare one "
+        f"(ag.elementwise, ag.primitive), write it in terms of other functions (ag.composite), or "
+        f"call it on t.detach() or t.data, where no gradient flows"
+    )
+
+
+def refuse_history(tensor: Tensor) -> None:
+    """Raise if a Tensor is recorded: a plain array would lose what it was computed from."""
+    if tensor._node is not None:
+        raise TypeError(
+            f"the tensor {described(tensor)} has a history, which np.array(t), arr[...] = t and "
+            f"arr.dot(t) would silently cut off. Write t.detach() or t.data for the numbers, "
+            f"np.stack([t, ...]) to join tensors, np.dot(arr, t) to keep the gradient"
+        )
+
+
+def refuse_computed(tensor: Tensor, what: str) -> None:
+    """Raise if a Tensor is not a leaf."""
+    if tensor._node is not None and tensor._node.primitive is not None:
+        raise RuntimeError(
+            f"{what} leaves only, and the tensor {described(tensor)} was computed by "
+            f"{tensor._node.primitive.name}: use t.copy(), or t.detach() to leave the graph"
+        )
+
+
+def refuse_recorded(*written: Any) -> None:
+    """Raise if one of the Tensors that take part in a write in place is recorded."""
+    for tensor in written:
+        if isinstance(tensor, Tensor) and tensor._node is not None and listening().recording:
+            raise RuntimeError(
+                f"writing in place would cut {described(tensor)} out of the graph. Build a new "
+                f"tensor: a = a + b, not a += b or out=a; np.where(mask, v, t) or np.stack of the "
+                f"parts, not t[...] = v. To update weights, write in `with ag.no_grad():`"
+            )
+
+
+# ---- writing in place ---------------------------------------------------------------------------
+
+
+def write(target: Tensor, primitive: Primitive, operands: Any, statics: dict[str, Any]) -> Tensor:
+    """Let a primitive write into a Tensor's own array: the one way in which values change."""
+    now = listening()
+    for observer in now.observers:
+        observer.writing(target)
+    arrays = [x._data if isinstance(x, Tensor) else x for x in operands]
+    primitive.kernel(*arrays, out=target._data, **statics)
+    writes.note(target._data)
+    for observer in now.observers:
+        observer.heard(primitive, operands, statics, target)
+    return target
+
+
+@primitive(r"$value")
+def assignment(value: Any, *, key: Any, out: Any) -> Any:
+    """Write a value into a part of an array."""
+    out[key] = value
+    return out
+
+
+def assign(target: Tensor, value: Any, key: Any = ...) -> Tensor:
+    """Overwrite the values of a Tensor, or a part of them, in its own array.
+
+    Optimisers, ``load_state_dict`` and all in-place operators end here.  The array keeps its
+    identity, and a graph that saved its old values refuses to go backward through them.
+
+    Parameters
+    ----------
+    target : Tensor
+        Changed in place; whether it is recorded does not matter.
+    value : array_like
+        What to write; broadcasts to the part.
+    key : index, optional
+        Which part, by default all of it.
+
+    Returns
+    -------
+    Tensor
+        ``target``.
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> w = ag.Tensor([1.0, 2.0], requires_grad=True)
+    >>> ag.assign(w, 5.0, key=0)
+    Tensor([5., 2.], dtype=float64, requires_grad=True)
+    """
+    key = tuple([unwrapped(i) for i in key]) if isinstance(key, tuple) else unwrapped(key)
+    return write(target, assignment, (value,), {"key": key})
+
+
+def written(y: Any, out: Any) -> Any:
+    """Put a result into the array or Tensor that the user gave as ``out=``."""
+    refuse_recorded(y, out)
+    if isinstance(out, Tensor):
+        return assign(out, y)
+    np.copyto(out, unwrapped(y), casting="same_kind")
+    return out
+
+
+def unwrapped(value: Any) -> Any:
+    """The array of a Tensor; anything else as it is."""
+    return value._data if isinstance(value, Tensor) else value
+
+
+# ---- going backward -----------------------------------------------------------------------------
+
+
+def history(tensor: Tensor) -> Node:
+    """The node of a Tensor from which gradients can be taken."""
+    if tensor._node is None:
+        raise RuntimeError(
+            f"the tensor {described(tensor)} has no history to go back through: nothing that it was "
+            f"computed from has requires_grad=True, or that was under no_grad or after detach"
+        )
+    return tensor._node
+
+
+def cotangent_of(tensor: Tensor, gradient: Any) -> Any:
+    """The cotangent that a backward pass from a Tensor starts with."""
+    if gradient is None:
+        if tensor.size != 1:
+            raise ValueError(
+                f"the tensor {described(tensor)} is not one number: start from a scalar such as "
+                f"t.sum(), or give the cotangent to start with, gradient=... of its shape"
+            )
+        return np.ones_like(tensor._data)
+    if np.shape(gradient) != tensor.shape:
+        raise ValueError(
+            f"gradient has shape {np.shape(gradient)}, and the tensor {described(tensor)}: "
+            f"a cotangent has the shape of its tensor"
+        )
+    return (gradient if hasattr(gradient, "astype") else np.asarray(gradient)).astype(tensor.dtype)
+
+
+def backpropagate(
+    order: list[Node], targets: Iterable[Node], seed: Any, create_graph: bool
+) -> dict[Node, Any]:
+    """The cotangents of the targets: Tensors with a history if ``create_graph``, else arrays.
+
+    Each is in an array of its own.  While nobody listens, rules run on plain arrays.
+    """
+    if not create_graph and not listening().observers:
+        return set_apart(sweep(order, unwrapped(seed), targets), seed)
+    with listen(recording=create_graph):
+        start = seed if isinstance(seed, Tensor) else wrap(seed)
+        return set_apart(sweep(order, start, targets, wrap), seed)
+
+
+def set_apart(found: dict[Node, Any], seed: Any) -> dict[Node, Any]:
+    """Copy the cotangents that share their array with another, with the seed, or are views."""
+    taken = {id(unwrapped(seed))}
+    for node, cotangent in found.items():
+        data = unwrapped(cotangent)
+        if isinstance(data, np.generic):
+            found[node] = np.asarray(data)
+        elif id(data) in taken or data.base is not None:
+            found[node] = cotangent.copy()
+        taken.add(id(data))
+    return found
+
+
+# ---- operators and methods ----------------------------------------------------------------------
+
+Binary = Callable[["Tensor", Any], "Tensor"]
+Unary = Callable[["Tensor"], "Tensor"]
+
+
+def unary(ufunc: np.ufunc) -> Unary:
+    """The operator of one operand that stands for a ufunc."""
+    return lambda self: apply_unary(implementations[ufunc], self)  # type: ignore[arg-type]
+
+
+def binary(ufunc: np.ufunc) -> tuple[Binary, Binary]:
+    """The operator of two operands that stands for a ufunc, and its reflection."""
+
+    return (
+        lambda self, other: apply_binary(implementations[ufunc], self, other),  # type: ignore[arg-type]
+        lambda self, other: apply_binary(implementations[ufunc], other, self),  # type: ignore[arg-type]
+    )
+
+
+def in_place(ufunc: np.ufunc) -> Binary:
+    """The augmented assignment that stands for a ufunc: it rebinds, except on a leaf."""
+
+    def operator(self: Tensor, other: Any) -> Tensor:
+        implementation = implementations[ufunc]
+        if self._node is None or self._node.primitive is not None:
+            return implementation(self, other)  # type: ignore[no-any-return]
+        refuse_recorded(self)
+        if isinstance(implementation, Primitive):
+            return write(self, implementation, (self, other), NO_STATICS)
+        return assign(self, implementation(self, other))
+
+    return operator
+
+
+def method(numpy_function: Callable[..., Any]) -> Callable[..., Any]:
+    """The method that stands for a NumPy function."""
+
+    def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return called(numpy_function, (self, *args), kwargs)
+
+    call.__name__ = numpy_function.__name__
+    call.__doc__ = f"``np.{numpy_function.__name__}`` of this tensor, with its arguments."
+    return call
+
+
+REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+
+
+class Tensor(Operand):
+    """An array that remembers how it was computed, so that gradients can be taken.
+
+    It understands NumPy's operators, methods and functions; where a function has no derivative
+    here, the call raises instead of returning a plain array.
+
+    Parameters
+    ----------
+    data : array_like
+        Numbers.  An ndarray is not copied: the Tensor shares its memory.
+    requires_grad : bool
+        Whether ``backward`` shall compute the gradient by this tensor; needs a floating dtype.
+    dtype : data-type, optional
+        As for ``np.asarray``; by default what NumPy makes of ``data``.
+    name : str, optional
+        What pictures, reports and errors call it.
+
+    Attributes
+    ----------
+    grad : Tensor or None
+        The sum of the gradients that ``backward`` has found, in an array of its own; set it to
+        None to start anew.
+    name : str or None
+        See above.
+
+    Raises
+    ------
+    TypeError
+        If ``data`` is not numeric, is a Tensor with a history (detach it first), or wants a
+        gradient and is not floating-point.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> x = ag.Tensor([1.0, 2.0, 3.0], requires_grad=True)
+    >>> loss = np.sum(x**2)
+    >>> loss
+    Tensor(14., dtype=float64, op=reduce_sum)
+    >>> loss.backward()
+    >>> x.grad
+    Tensor([2., 4., 6.], dtype=float64)
+    """
+
+    __slots__ = ("__weakref__", "_data", "_node", "grad", "name")
+
+    _data: Any
+    _node: Node | None
+    grad: Tensor | None
+    name: str | None
+
+    def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Tensor:
+        if primitive.statics or primitive.variadic or len(operands) > 2:
+            return apply(primitive, operands, statics)
+        return (apply_unary if len(operands) == 1 else apply_binary)(primitive, *operands)
+
+    def __init__(
+        self,
+        data: ArrayLike | Tensor,
+        requires_grad: bool = False,
+        *,
+        dtype: DTypeLike | None = None,
+        name: str | None = None,
+    ) -> None:
+        if isinstance(data, Tensor):
+            refuse_history(data)
+            data = data._data
+        if isinstance(data, np.ndarray) or not hasattr(data, "__array_function__"):
+            data = np.asarray(data, dtype=dtype)  # another library's array stays what it is
+        if data.dtype.kind not in "biufc":
+            raise TypeError(f"a Tensor holds numbers, not dtype {data.dtype}: {data!r:.80}")
+        self._data = data
+        self._node = None
+        self.grad = None
+        self.name = name
+        self.requires_grad = requires_grad
+
+    # -- what it is --
+
+    @property
+    def data(self) -> Any:
+        """The array.  Setting it overwrites the values in place; the shape must stay."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if value is self._data:  # the end of `w.data -= ...`, which has written it already
+            writes.note(value)
+            return
+        if np.shape(value) != self.shape:
+            raise ValueError(
+                f"data of shape {np.shape(value)} for a tensor {described(self)}: make a new Tensor"
+            )
+        assign(self, value)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this tensor; can be set on leaves."""
+        return self._node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool) -> None:
+        refuse_computed(self, "requires_grad can be set on")
+        if not wanted:
+            self._node = None
+        elif self._data.dtype.kind != "f":
+            raise TypeError(
+                f"only floating-point tensors have gradients, and this one {described(self)} is "
+                f"not: write 1.0 for 1, or pass dtype=float"
+            )
+        elif self._node is None:
+            self._node = Node(None, (), None, NO_STATICS, self._data.shape, self._data.dtype)
+            self._node.tensor = weakref.ref(self)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        return self._data.shape  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return self._data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        """The number of elements."""
+        return self._data.size  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self._data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802 - NumPy's name
+        """The tensor with its axes in reverse order."""
+        return self.transpose()  # type: ignore[no-any-return]
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
+        """The matrix, or stack of matrices, transposed."""
+        return self.swapaxes(-1, -2)  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        values = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
+        facts = [values, f"dtype={self.dtype}"]
+        if self._node is not None and self._node.primitive is not None:
+            facts.append(f"op={self._node.primitive.name}")
+        elif self._node is not None:
+            facts.append("requires_grad=True")
+        if self.name is not None:
+            facts.append(f"name={self.name!r}")
+        return f"Tensor({', '.join(facts)})"
+
+    # -- out of the graph --
+
+    def item(self) -> Any:
+        """The only element, as a Python number."""
+        return self._data.item()
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        return self._data.tolist()
+
+    def numpy(self) -> Any:
+        """The array of a tensor without history; shares memory."""
+        refuse_history(self)
+        return self._data
+
+    def detach(self) -> Tensor:
+        """A Tensor on the same memory through which no gradient flows."""
+        return wrap(self._data)  # type: ignore[no-any-return]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        # np.testing compares numbers: it cannot cut a graph
+        if not sys._getframe(1).f_globals.get("__name__", "").startswith("numpy.testing"):
+            refuse_history(self)
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __deepcopy__(self, memo: Any) -> Tensor:
+        refuse_computed(self, "copy.deepcopy copies")
+        copied = Tensor(self._data.copy(), self.requires_grad, name=self.name)
+        copied.grad = self.grad and wrap(self.grad._data.copy())
+        return copied
+
+    # -- gradients --
+
+    def retain_grad(self) -> None:
+        """Have ``backward`` write ``grad`` on this tensor too, though it is not a leaf."""
+        if self._node is None:
+            raise RuntimeError(f"no gradient flows to the tensor {described(self)}")
+        self._node.tensor = weakref.ref(self)
+
+    def backward(
+        self, gradient: ArrayLike | Tensor | None = None, create_graph: bool = False
+    ) -> None:
+        """Add the gradient of this tensor to ``grad`` of all leaves that it was computed from.
+
+        Parameters
+        ----------
+        gradient : array_like, optional
+            The cotangent of this tensor, of its shape; 1 if it has one element.
+        create_graph : bool
+            Whether to record the computation, so that the gradients can be differentiated again.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was recorded, or an array that is needed has been changed in place since.
+        ValueError
+            If this is not a scalar and there is no ``gradient``, or its shape is wrong.
+
+        Notes
+        -----
+        Reverse mode, or backpropagation: Griewank and Walther, *Evaluating Derivatives* (2008),
+        chapter 3.  If an op fails half-way, no ``grad`` has been changed.  Two threads must not go
+        backward into the same leaf at once.
+        """
+        order = newest_first(history(self))
+        targets = [node for node in order if node.tensor is not None]
+        found = backpropagate(order, targets, cotangent_of(self, gradient), create_graph)
+        for node, cotangent in found.items():
+            tensor = node.tensor and node.tensor()
+            if tensor is None:
+                continue
+            if tensor.grad is not None and node.primitive is None:
+                with listen(recording=create_graph):
+                    cotangent = tensor.grad + cotangent
+            data, history_of_grad = unwrapped(cotangent), getattr(cotangent, "_node", None)
+            tensor.grad = wrap(data, history_of_grad if create_graph else None)
+
+    # -- numbers, sequences, indices --
+
+    def __float__(self) -> float:
+        return float(self._data.item())
+
+    def __int__(self) -> int:
+        return int(self._data.item())
+
+    def __index__(self) -> int:
+        return self._data.__index__()  # type: ignore[no-any-return]
+
+    def __bool__(self) -> bool:
+        return bool(self._data)
+
+    def __format__(self, spec: str) -> str:
+        return format(self._data.item() if spec else repr(self), spec)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self.ndim:
+            raise TypeError("iteration over a tensor of shape (), which is one number")
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Tensor:
+        return implementations[ndarray.__getitem__](self, key)  # type: ignore[no-any-return]
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        refuse_recorded(self, value)
+        assign(self, value, key)
+
+    # -- operators --
+
+    __add__, __radd__ = binary(np.add)
+    __sub__, __rsub__ = binary(np.subtract)
+    __mul__, __rmul__ = binary(np.multiply)
+    __truediv__, __rtruediv__ = binary(np.true_divide)
+    __floordiv__, __rfloordiv__ = binary(np.floor_divide)
+    __mod__, __rmod__ = binary(np.remainder)
+    __and__, __rand__ = binary(np.bitwise_and)
+    __or__, __ror__ = binary(np.bitwise_or)
+    __xor__, __rxor__ = binary(np.bitwise_xor)
+    __lt__, __gt__ = binary(np.less)[0], binary(np.greater)[0]
+    __le__, __ge__ = binary(np.less_equal)[0], binary(np.greater_equal)[0]
+    __eq__, __ne__ = binary(np.equal)[0], binary(np.not_equal)[0]  # type: ignore[assignment]
+    __hash__ = object.__hash__
+    __neg__, __pos__ = unary(np.negative), unary(np.positive)
+    __abs__, __invert__ = unary(np.absolute), unary(np.invert)
+    __iadd__, __isub__ = in_place(np.add), in_place(np.subtract)
+    __imul__, __itruediv__ = in_place(np.multiply), in_place(np.true_divide)
+    __ifloordiv__, __imod__ = in_place(np.floor_divide), in_place(np.remainder)
+    __ipow__, __imatmul__ = in_place(np.power), in_place(np.matmul)
+    _power, __rpow__ = binary(np.power)
+
+    def __pow__(self, exponent: Any) -> Tensor:
+        if exponent.__class__ is int and exponent == 2:
+            return apply_unary(implementations[np.square], self)  # type: ignore[arg-type]
+        return self._power(exponent)
+
+    def __matmul__(self, other: Any) -> Tensor:
+        return implementations[np.matmul](self, other)  # type: ignore[no-any-return]
+
+    def __rmatmul__(self, other: Any) -> Tensor:
+        return implementations[np.matmul](other, self)  # type: ignore[no-any-return]
+
+    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
+        return self // other, self % other
+
+    # -- NumPy's methods --
+
+    all, any = method(np.all), method(np.any)
+    argmax, argmin, argsort = method(np.argmax), method(np.argmin), method(np.argsort)
+    clip, copy, round = method(np.clip), method(np.copy), method(np.round)
+    cumprod, cumsum = method(np.cumprod), method(np.cumsum)
+    diagonal, trace = method(np.diagonal), method(np.trace)
+    dot = method(np.dot)
+    max, min = method(np.max), method(np.min)
+    mean, std, var = method(np.mean), method(np.std), method(np.var)
+    nonzero = method(np.nonzero)
+    prod, sum = method(np.prod), method(np.sum)
+    ravel, repeat, squeeze = method(np.ravel), method(np.repeat), method(np.squeeze)
+    swapaxes, take = method(np.swapaxes), method(np.take)
+    flatten = ravel
+
+    def reshape(self, *shape: Any) -> Tensor:
+        """``np.reshape``: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
+        target = shape[0] if len(shape) == 1 else shape
+        return called(np.reshape, (self,), {"shape": target})  # type: ignore[no-any-return]
+
+    def transpose(self, *axes: Any) -> Tensor:
+        """``np.transpose``: ``t.transpose(1, 0)``, ``t.transpose((1, 0))`` or ``t.transpose()``."""
+        order = axes[0] if len(axes) == 1 else axes or None
+        return called(np.transpose, (self,), {"axes": order})  # type: ignore[no-any-return]
+
+    def astype(self, dtype: DTypeLike) -> Tensor:
+        """Convert to another dtype; gradients flow where both are floating-point."""
+        return implementations[ndarray.astype](self, dtype)  # type: ignore[no-any-return]
+
+    # -- the NumPy protocols --
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any
+    ) -> Any:
+        function = ufunc if method == "__call__" else None
+        if method == "reduce":
+            function = REDUCTIONS.get(ufunc)
+            kwargs.setdefault("axis", 0)
+        if function not in implementations:
+            raise without_rule(ufunc, method)
+        y = implementations[function](*inputs, **kwargs)
+        return y if out is None else written(y, *out)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        if function not in implementations:
+            raise without_rule(function)
+        out = kwargs.pop("out", None)
+        y = called(function, args, kwargs)
+        return y if out is None else written(y, out)
