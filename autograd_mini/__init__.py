@@ -9,8 +9,38 @@ from .core.graph import no_grad
 from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from .core.primitive import Primitive, composite, elementwise, primitive
 from .core.tensor import Tensor, assign
+from .draw import Drawing, draw
+from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .trace import Trace, debug, trace
 
 __all__ = [
-    "Primitive", "Tensor", "assign", "composite", "elementwise", "leaky_relu", "log_softmax",
-    "logsumexp", "nn", "no_grad", "numpy_functions", "primitive", "relu", "sigmoid", "softmax", "softplus",
+    "Drawing",
+    "Primitive",
+    "Tensor",
+    "Trace",
+    "assign",
+    "composite",
+    "debug",
+    "draw",
+    "elementwise",
+    "grad",
+    "gradients",
+    "hessian",
+    "hvp",
+    "jacobian",
+    "jvp",
+    "leaky_relu",
+    "log_softmax",
+    "logsumexp",
+    "nn",
+    "no_grad",
+    "numpy_functions",
+    "primitive",
+    "relu",
+    "sigmoid",
+    "softmax",
+    "softplus",
+    "trace",
+    "value_and_grad",
+    "vjp",
 ]

@@ -13,7 +13,19 @@ from typing import Any
 import numpy as np
 
 from .core.graph import Array
-from .core.ops import Axis, concatenate, count, mean, norm, normalized, reduce_max, reduce_min, reduce_sum, restored, where
+from .core.ops import (
+    Axis,
+    concatenate,
+    count,
+    mean,
+    norm,
+    normalized,
+    reduce_max,
+    reduce_min,
+    reduce_sum,
+    restored,
+    where,
+)
 from .core.primitive import composite, implementations
 from .core.tensor import described, unwrapped, wrap
 
@@ -99,8 +111,6 @@ def cumprod(a: Array, axis: int | None = None) -> Array:
         y = np.concatenate([y[:step], y[step:] * y[:-step]])
         step *= 2
     return y if axis is None else np.moveaxis(y, 0, axis)
-
-
 
 
 @composite(np.linalg.norm)

@@ -147,7 +147,9 @@ def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mea
         raise ValueError("labels are integers, one for each row of the logits")
     flat, classes = labels.reshape(-1), logits.shape[-1]
     if flat.size and not 0 <= flat.min() <= flat.max() < classes:
-        raise ValueError(f"labels go from {flat.min()} to {flat.max()}, but classes are 0..{classes - 1}")
+        raise ValueError(
+            f"labels go from {flat.min()} to {flat.max()}, but classes are 0..{classes - 1}"
+        )
     chosen = shifted.reshape((-1, classes))[np.arange(flat.size), flat].reshape(labels.shape)
     return averaged(log_total[..., 0] - chosen, reduction)
 

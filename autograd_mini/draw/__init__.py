@@ -1,0 +1,5 @@
+"""Pictures of computations."""
+
+from .graph import Drawing, draw
+
+__all__ = ["Drawing", "draw"]

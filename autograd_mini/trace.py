@@ -1,0 +1,404 @@
+"""Trace: one run as an ordered list of calls, on which pictures and reports stand.
+
+Inside ``with trace() as run:`` every call of a primitive is written down: what went in, what came
+out, which line of the program asked for it, and whether it happened on the way forward or as a part
+of a derivative on the way backward.  Everything that shows a computation is a function of such a
+record.  `debug` listens in the same way, and complains.
+"""
+
+from __future__ import annotations
+
+import linecache
+import sys
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from .core import graph
+from .core.graph import Node, listen
+from .core.primitive import Primitive
+from .core.tensor import Tensor, described, unwrapped
+
+PACKAGE = str(Path(__file__).parent)
+
+
+class Source(NamedTuple):
+    """A line of the user's program."""
+
+    file: str
+    line: int
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self) -> str:
+        return f"{Path(self.file).name}:{self.line}"
+
+
+def called_from() -> tuple[Source | None, set[Any]]:
+    """The user's line that led here, and the engine's functions in between."""
+    frame, passed = sys._getframe(1), set()
+    while frame and frame.f_code.co_filename.startswith((PACKAGE, np.__path__[0])):
+        passed.add(frame.f_code)
+        frame = frame.f_back  # type: ignore[assignment]
+    return frame and Source(frame.f_code.co_filename, frame.f_lineno), passed
+
+
+class Value:
+    """An array that occurs in a run.
+
+    Attributes
+    ----------
+    array : ndarray
+        What it held when it was used first.
+    name : str or None
+        The user's name for it.
+    kind : {"parameter", "input", "result"}
+        A leaf that wants a gradient, another array from outside, or the result of a call.
+    call : Call or None
+        The call that made it.
+    gradient : Value or None
+        The gradient of the differentiated quantity by this value; None if it was not computed.
+    """
+
+    def __init__(self, live: Any, kind: str, call: Call | None, name: str | None) -> None:
+        self.live = live  # the array itself, by whose identity the value is found
+        self.array = live if call and live.base is None else live.copy()
+        self.kind = kind
+        self.call = call
+        self.name = name
+        self.gradient: Value | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        return self.array.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self.array.dtype  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name or ''}{' ' if self.name else ''}{self.shape} {self.dtype}>"
+
+
+class Call:
+    """One call of a primitive in a run.
+
+    Attributes
+    ----------
+    primitive : Primitive
+        What was called.
+    operands : tuple
+        `Value` for arrays; numbers as they are.
+    statics : dict
+        The keyword arguments.
+    output : Value
+        What came out.
+    phase : {"forward", "backward"}
+        Whether it belongs to the computation or to its derivative.
+    pulls : tuple of (Call, int) or None
+        In a rule: the forward call whose derivative this is a part of, and the position of the
+        operand by which.
+    source : Source or None
+        The line of the user's program; for a rule, that of the forward call.
+    """
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        operands: tuple[Any, ...],
+        statics: Mapping[str, Any],
+        phase: str,
+        pulls: tuple[Call, int] | None,
+        source: Source | None,
+    ) -> None:
+        self.primitive = primitive
+        self.operands = operands
+        self.statics = dict(statics)
+        self.phase = phase
+        self.pulls = pulls
+        self.source = source
+        self.output: Value
+
+    def __repr__(self) -> str:
+        return f"<{self.phase} call of {self.primitive.name} -> {self.output!r}>"
+
+
+class Trace:
+    """The record of a run; made by `trace`.
+
+    Attributes
+    ----------
+    calls : list of Call
+        In the order in which they happened.
+    values : list of Value
+        All arrays that occur, in order of first use.
+    result : object
+        What the function returned, if `trace` was given one.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.values: list[Value] = []
+        self.result: Any = None
+        self._by_array: dict[int, Value] = {}
+        self._by_node: dict[Node, Value] = {}
+        self._pulling: tuple[Call, int] | None = None
+        self._overwritten: Value | None = None
+        self._listen = listen(observer=self)
+
+    def __enter__(self) -> Trace:
+        self._listen.__enter__()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._listen.__exit__(*error)
+
+    @property
+    def forward(self) -> list[Call]:
+        """The calls of the computation itself."""
+        return [call for call in self.calls if call.phase == "forward"]
+
+    @property
+    def backward(self) -> list[Call]:
+        """The calls of its derivative."""
+        return [call for call in self.calls if call.phase == "backward"]
+
+    def __getitem__(self, which: Any) -> Value:
+        """The value that a Tensor, an array or a name stands for in this run."""
+        if isinstance(which, str):
+            named = [value for value in self.values if value.name == which]
+        else:
+            named = [v for v in (self._by_array.get(id(unwrapped(which))),) if v]
+        if not named:
+            names = ", ".join(value.name for value in self.values if value.name)
+            raise KeyError(f"{which if isinstance(which, str) else described(which)} does not occur "
+                           f"in this run; the names in it are: {names or 'none'}")  # fmt: skip
+        return named[0]
+
+    def name(self, names: Mapping[str, Any]) -> Trace:
+        """Give values the names of variables, such as ``locals()``.
+
+        What is no array of this run is passed over, and so is a second name for the same array.
+
+        Parameters
+        ----------
+        names : mapping of str to object
+            The variables.
+
+        Returns
+        -------
+        Trace
+            This one.
+        """
+        for name, thing in names.items():
+            value = self._by_array.get(id(unwrapped(thing)))
+            if value is not None and value.name is None:
+                value.name = name
+        return self
+
+    def __str__(self) -> str:
+        labels: dict[int, str] = {}
+        for number, value in enumerate(self.values):
+            labels.setdefault(id(value), value.name or f"%{number}")
+            if value.name and value.gradient:
+                labels[id(value.gradient)] = f"d{value.name}"
+        rows = []
+        for call in self.calls:
+            operands = [labels[id(x)] if isinstance(x, Value) else repr(x) for x in call.operands]
+            text = f"{labels[id(call.output)]} = {call.primitive.name}({', '.join(operands)})"
+            rows.append((call.phase, text, str(call.output.shape), str(call.source or "")))
+        widths = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    # -- what the engine tells --
+
+    def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
+        """Write a call down."""
+        source, passed = called_from()
+        backward = graph.sweep.__code__ in passed
+        pulls = self._pulling if graph.pull_back.__code__ in passed else None
+        if pulls:
+            source = pulls[0].source
+        overwritten = self._overwritten
+        used = tuple([overwritten if x is y else self._value_of(x) for x in operands])
+        call = Call(primitive, used, statics, "backward" if backward else "forward", pulls, source)
+        call.output = self._add(y, "result", call)
+        self.calls.append(call)
+
+    def pulling(self, node: Node, position: int) -> None:
+        """Remember whose rule is being run."""
+        value = self._by_node.get(node)
+        self._pulling = (value.call, position) if value and value.call else None
+
+    def delivered(self, node: Node, cotangent: Any) -> None:
+        """Note the gradient of a value."""
+        if node in self._by_node:
+            self._by_node[node].gradient = self._value_of(cotangent)
+
+    def writing(self, tensor: Tensor) -> None:
+        """Keep the value that is about to be overwritten; what comes is another value."""
+        self._overwritten = self._value_of(tensor)
+
+    def _value_of(self, operand: Any) -> Any:
+        """The value that an operand is, a new one if it comes from outside or has been changed."""
+        live = unwrapped(operand)
+        if not hasattr(live, "dtype"):
+            return operand
+        known = self._by_array.get(id(live))
+        if known and (known.call or np.array_equal(known.array, live, equal_nan=True)):
+            return known
+        wants_gradient = isinstance(operand, Tensor) and operand.requires_grad
+        return self._add(operand, "parameter" if wants_gradient else "input", None)
+
+    def _add(self, thing: Any, kind: str, call: Call | None) -> Value:
+        """Enter a new value."""
+        value = Value(unwrapped(thing), kind, call, getattr(thing, "name", None))
+        self.values.append(value)
+        self._by_array[id(value.live)] = value
+        if isinstance(thing, Tensor) and thing._node is not None:
+            self._by_node[thing._node] = value
+        return value
+
+
+def trace(function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Trace:
+    """Record a run: the calls in order, with their arrays, names and lines of the program.
+
+    Parameters
+    ----------
+    function : callable, optional
+        Is run at once on the other arguments, and its calls are recorded.  Without it, the calls
+        inside the ``with`` statement are.
+
+    Returns
+    -------
+    Trace
+        For use in ``with``, or done if a function was given.
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> w = ag.Tensor(3.0, requires_grad=True, name="w")
+    >>> with ag.trace() as run:
+    ...     loss = (w - 1.0) ** 2
+    ...     loss.backward()
+    >>> [call.primitive.name for call in run.forward]
+    ['subtract', 'square']
+    >>> [call.primitive.name for call in run.backward]  # g * (2 * x)
+    ['multiply', 'multiply']
+    >>> float(run[w].gradient.array)
+    4.0
+    """
+    run = Trace()
+    if function is not None:
+        with run:
+            run.result = function(*args, **kwargs)
+    return run
+
+
+# ---- debug --------------------------------------------------------------------------------------
+
+
+def fingerprint(array: Any) -> int | None:
+    """A checksum of an array's contents."""
+    return zlib.crc32(np.ascontiguousarray(array)) if isinstance(array, np.ndarray) else None
+
+
+def bad(x: Any) -> bool:
+    """Whether something holds a NaN or an infinity."""
+    data = unwrapped(x)
+    return bool(np.asarray(data).dtype.kind in "fc" and not np.all(np.isfinite(data)))
+
+
+class Debug:
+    """Listens to all calls and raises at the first that goes wrong; made by `debug`."""
+
+    def __init__(self) -> None:
+        self._saved: WeakKeyDictionary[Node, tuple[Source | None, list[int | None]]] = (
+            WeakKeyDictionary()
+        )
+        self._rule = ""
+
+    def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
+        """Complain of a result that is no number though the operands were."""
+        source, passed = called_from()
+        if bad(y) and not any(bad(x) for x in operands):
+            data = unwrapped(y)
+            where = np.argwhere(~np.isfinite(data))
+            rule = self._rule if graph.pull_back.__code__ in passed else ""
+            at = f" at {source}: {source.text}" if source and not rule else ""
+            raise FloatingPointError(
+                f"{primitive.name}({', '.join(map(described, operands))}) gave "
+                f"{data[tuple(where[0])]} in {len(where)} of {data.size} elements, first at "
+                f"{where[0].tolist()}{rule}{at}"
+            )
+        if isinstance(y, Tensor) and y._node is not None and y._node.saved:
+            self._saved[y._node] = source, [fingerprint(x) for x in y._node.saved]
+
+    def pulling(self, node: Node, position: int) -> None:
+        """Complain of a saved array that was changed since it was saved."""
+        if node not in self._saved:
+            return
+        source, fingerprints = self._saved[node]
+        assert node.primitive is not None
+        names = node.primitive.operands
+        at = f"{source}: {source.text}" if source else "an unknown line"
+        self._rule = (
+            f", in the derivative of {node.primitive.name} with respect to "
+            f"{names[min(position, len(names) - 1)]}, recorded at {at}"
+        )
+        for i, (saved, then) in enumerate(zip(node.saved or (), fingerprints, strict=True)):
+            if fingerprint(saved) != then:
+                which = "the output" if i == len(node.parents) else f"operand {i}"
+                raise RuntimeError(
+                    f"{which} of {node.primitive.name}, shape {saved.shape}, recorded at {at}, was "
+                    f"changed in place before backward, so the gradient would be wrong"
+                )
+
+    def delivered(self, node: Node, cotangent: Any) -> None:
+        """Nothing to complain of."""
+
+    def writing(self, tensor: Tensor) -> None:
+        """Nothing to complain of either: the engine knows of this write."""
+
+
+def debug() -> listen:
+    """Find out where things go wrong: slower, but it names the op and your line.
+
+    Inside ``with debug():`` an op that makes NaN or infinity out of finite numbers raises, forward
+    and backward, and so does a backward pass through an array that was written in place after it
+    had been saved, even by a raw write into ``.data`` that the engine cannot see.
+
+    Returns
+    -------
+    context manager
+        For use in a ``with`` statement around the forward and the backward pass.
+
+    Raises
+    ------
+    FloatingPointError
+        At the op that makes NaN or infinity.
+    RuntimeError
+        At a backward pass through an array that was changed.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> x = ag.Tensor([1.0, 0.0], requires_grad=True)
+    >>> with np.errstate(divide="ignore"), ag.debug():
+    ...     np.log(x)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    FloatingPointError: log(shape (2,) float64) gave -inf in 1 of 2 elements, first at [1] at ...
+    """
+    return listen(observer=Debug())
