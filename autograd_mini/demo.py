@@ -5,7 +5,6 @@ training examples at once. Sizes are n0 inputs, n1 hidden units, n2 outputs and 
 """
 
 import os
-import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -75,7 +74,7 @@ def cost(A2: Any, Y: Any) -> tuple[Any, Any]:
     """Return the cross-entropy L of each example, shape (1, m), and their mean J."""
     m = Y.shape[1]
     L = -np.sum(Y * np.log(A2), axis=0, keepdims=True)
-    J = (1 / m) * np.sum(L)
+    J = np.sum(L) / m
     return L, J
 
 
@@ -100,15 +99,16 @@ def train(
 ) -> tuple[Curve, list[Array]]:
     """Train in place by gradient descent; return the curve and the parameters before one step."""
     X, Y = training
+    W1, b1, W2, b2 = parameters
     curve = Curve([], [], [])
     kept: list[Array] = []
     progress = tqdm(range(steps), desc="training", unit="step")
     for step in progress:
         if step == kept_step:
             kept = [array.copy() for array in arrays(parameters)]
-        *_, A2 = forward(X, *parameters)
+        *_, A2 = forward(X, W1, b1, W2, b2)
         _, J = cost(A2, Y)
-        J.backward()
+        dW1, db1, dW2, db2 = ag.gradients(J, parameters)
 
         curve.cost.append(float(J))
         curve.accuracy.append(accuracy(A2.data, Y))
@@ -116,9 +116,10 @@ def train(
         progress.set_postfix(cost=f"{float(J):.4f}", refresh=False)
 
         with ag.no_grad():
-            for parameter in parameters:
-                parameter -= LEARNING_RATE * parameter.grad
-                parameter.grad = None
+            W1 -= LEARNING_RATE * dW1
+            b1 -= LEARNING_RATE * db1
+            W2 -= LEARNING_RATE * dW2
+            b2 -= LEARNING_RATE * db2
     return curve, kept
 
 
@@ -252,11 +253,11 @@ def draw_graph(run: ag.Trace, folder: Path) -> None:
     picture = ag.draw(run)
     picture.save(folder / "graph.gv")
     print(f"computation graph: {folder / 'graph.gv'}")
-    if shutil.which("dot"):
+    try:
         picture.save(folder / "graph.svg")
         print(f"   as a picture:   {folder / 'graph.svg'}")
-    else:
-        print("   not drawn as a picture: the program dot of Graphviz was not found")
+    except (FileNotFoundError, RuntimeError) as reason:
+        print(f"   not as a picture: {reason}")
 
 
 # ---- the whole -----------------------------------------------------------------------------------

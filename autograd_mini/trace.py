@@ -180,8 +180,10 @@ class Trace:
             named = [v for v in (self._by_array.get(id(unwrapped(which))),) if v]
         if not named:
             names = ", ".join(value.name for value in self.values if value.name)
-            raise KeyError(f"{which if isinstance(which, str) else described(which)} does not occur "
-                           f"in this run; the names in it are: {names or 'none'}")  # fmt: skip
+            raise KeyError(
+                f"{which if isinstance(which, str) else described(which)} does not occur in this "
+                f"run; the names in it are: {names or 'none'}"
+            )
         return named[0]
 
     def name(self, names: Mapping[str, Any]) -> Trace:
@@ -312,7 +314,7 @@ def trace(function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any)
 
 def fingerprint(array: Any) -> int | None:
     """A checksum of an array's contents."""
-    return zlib.crc32(np.ascontiguousarray(array)) if isinstance(array, np.ndarray) else None
+    return zlib.crc32(array.tobytes()) if isinstance(array, np.ndarray) else None
 
 
 def bad(x: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .primitive import OUTPUT, Primitive
+from .primitive import Primitive
 
 Array = Any  # an ndarray, a Tensor or another library's array: whatever a rule is run on
 Wrap = Callable[[Any, "Node | None"], Any]
@@ -83,7 +83,7 @@ class Listening:
         self.observers = observers
 
 
-_listening: ContextVar[Listening] = ContextVar("listening", default=Listening(True, ()))
+_listening = ContextVar("listening", default=Listening(True, ()))  # noqa: B039 - never changed
 listening = _listening.get
 
 
@@ -154,9 +154,9 @@ class Writes:
         for saved in node.saved or ():
             if any(saved is array or overlap(saved, array) for array in written):
                 raise RuntimeError(
-                    f"{node.primitive} saved an array of shape {saved.shape} for its derivative, and "
-                    f"it was changed in place since, by an update or w.data = ...: its gradient "
-                    f"would be wrong. Run the forward pass again after the update"
+                    f"{node.primitive} saved an array of shape {saved.shape} for its derivative, "
+                    f"and it was changed in place since, by an update or w.data = ...: its "
+                    f"gradient would be wrong. Run the forward pass again after the update"
                 )
 
 
@@ -243,8 +243,8 @@ def pull_back(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
     if cotangent.shape != like.shape:
         if not primitive.elementwise:
             raise ValueError(
-                f"{primitive.name}: the rule for {primitive.operands[min(position, len(rules) - 1)]}"
-                f" gave a cotangent of shape {cotangent.shape} for an operand of {like.shape}"
+                f"{primitive.name}: the rule for operand {position} gave a cotangent of shape "
+                f"{cotangent.shape}, but the operand has {like.shape}"
             )
         cotangent = unbroadcast(cotangent, like.shape)
     if cotangent.dtype is not like.dtype and cotangent.dtype != like.dtype:
@@ -252,7 +252,7 @@ def pull_back(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
     return cotangent
 
 
-def look_up(node: Node, position: int, wish: int | str, wrap: Wrap | None) -> Any:
+def look_up(node: Node, position: int, wish: Any, wrap: Wrap | None) -> Any:
     """The value of one word in a rule's parameter list."""
     primitive: Any = node.primitive
     first_of_many = len(primitive.operands) - 1
@@ -261,12 +261,10 @@ def look_up(node: Node, position: int, wish: int | str, wrap: Wrap | None) -> An
     if wish == "i":
         return position - first_of_many
     if wish in node.statics:
-        return node.statics[wish]  # type: ignore[index]
+        return node.statics[wish]
     saved: Any = node.saved or ()
     if wrap is not None:
-        saved = [
-            wrap(value, owner) for value, owner in zip(saved, (*node.parents, node), strict=False)
-        ]
+        saved = [wrap(x, owner) for x, owner in zip(saved, (*node.parents, node), strict=False)]
     return saved[wish] if isinstance(wish, int) else tuple(saved[first_of_many:-1])
 
 

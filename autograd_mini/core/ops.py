@@ -9,15 +9,15 @@ differentiated again.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from .graph import Array, unbroadcast
-from .primitive import Operand, composite, elementwise, implementations, primitive
-from .tensor import apply_binary, described, ndarray, unwrapped, wrap
+from .primitive import Operand, composite, elementwise, primitive
+from .tensor import apply_binary, described, ndarray
 
 Axis = int | tuple[int, ...] | None
 LN_2, LN_10 = math.log(2), math.log(10)
@@ -33,61 +33,61 @@ def zero(g: Array) -> Array:
 
 # ---- arithmetic ---------------------------------------------------------------------------------
 
-add          = elementwise(np.add,          r"$a + $b",         a=lambda g: g,  b=lambda g: g)
-subtract     = elementwise(np.subtract,     r"$a - $b",         a=lambda g: g,  b=lambda g: -g)
-multiply     = elementwise(np.multiply,     r"$a \odot $b",     a=lambda g, b: g * b,
-                                                                b=lambda g, a: g * a)
-divide       = elementwise(np.true_divide,  r"\frac{$a}{$b}",   a=lambda g, b: g / b,
-                                                                b=lambda g, b, y: -g * y / b)
-negative     = elementwise(np.negative,     r"-$x",             x=lambda g: -g)
-positive     = elementwise(np.positive,     r"$x",              x=lambda g: g)
-reciprocal   = elementwise(np.reciprocal,   r"\frac{1}{$x}",    x=lambda g, y: -g * np.square(y))
-square       = elementwise(np.square,       r"{$x}^2",          x=lambda g, x: g * (2 * x))
-sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",       x=lambda g, y: g / (2 * y))
-cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",    x=lambda g, y: g / (3 * np.square(y)))
+add          = elementwise(np.add,          r"$a + $b",       a=lambda g: g, b=lambda g: g)
+subtract     = elementwise(np.subtract,     r"$a - $b",       a=lambda g: g, b=lambda g: -g)
+multiply     = elementwise(np.multiply,     r"$a \odot $b",   a=lambda g, b: g * b,
+                                                              b=lambda g, a: g * a)
+divide       = elementwise(np.true_divide,  r"\frac{$a}{$b}", a=lambda g, b: g / b,
+                                                              b=lambda g, b, y: -g * y / b)
+negative     = elementwise(np.negative,     r"-$x",           x=lambda g: -g)
+positive     = elementwise(np.positive,     r"$x",            x=lambda g: g)
+reciprocal   = elementwise(np.reciprocal,   r"\frac{1}{$x}",  x=lambda g, y: -g * np.square(y))
+square       = elementwise(np.square,       r"{$x}^2",        x=lambda g, x: g * (2 * x))
+sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",     x=lambda g, y: g / (2 * y))
+cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",  x=lambda g, y: g / (3 * np.square(y)))
 # b - (b != 0) keeps 0 * a**-1 away from a = 0; log(a + (a == 0)) takes 0**b as the constant 0
-power        = elementwise(np.power,        r"{$a}^{$b}",
+power        = elementwise(np.power,        r"{$a}^{$b}",     
                            a=lambda g, a, b: g * (b * a ** (b - (b != 0))),
                            b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
-remainder    = elementwise(np.remainder,    r"$a \bmod $b",     a=lambda g: g,
+remainder    = elementwise(np.remainder,    r"$a \bmod $b",   a=lambda g: g,
                            b=lambda g, a, b: -g * np.floor_divide(a, b), analytic=False)
-floor_divide = elementwise(np.floor_divide, r"\lfloor $a / $b \rfloor", a=zero, b=zero, analytic=False)
+floor_divide = elementwise(np.floor_divide, r"$a \div $b",    a=zero, b=zero, analytic=False)
 
 # ---- exponentials, logarithms, trigonometry -----------------------------------------------------
 
-exp     = elementwise(np.exp,     r"e^{$x}",               x=lambda g, y: g * y)
-exp2    = elementwise(np.exp2,    r"2^{$x}",               x=lambda g, y: g * (LN_2 * y))
-expm1   = elementwise(np.expm1,   r"e^{$x} - 1",           x=lambda g, y: g * (y + 1))
-log     = elementwise(np.log,     r"\log $x",              x=lambda g, x: g / x)
-log2    = elementwise(np.log2,    r"\log_2 $x",            x=lambda g, x: g / (LN_2 * x))
-log10   = elementwise(np.log10,   r"\log_{10} $x",         x=lambda g, x: g / (LN_10 * x))
-log1p   = elementwise(np.log1p,   r"\log(1 + $x)",         x=lambda g, x: g / (1 + x))
-sin     = elementwise(np.sin,     r"\sin $x",              x=lambda g, x: g * np.cos(x))
-cos     = elementwise(np.cos,     r"\cos $x",              x=lambda g, x: -g * np.sin(x))
-tan     = elementwise(np.tan,     r"\tan $x",              x=lambda g, y: g * (1 + np.square(y)))
-arcsin  = elementwise(np.arcsin,  r"\arcsin $x",           x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)))
-arccos  = elementwise(np.arccos,  r"\arccos $x",           x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)))
-arctan  = elementwise(np.arctan,  r"\arctan $x",           x=lambda g, x: g / (1 + np.square(x)))
-sinh    = elementwise(np.sinh,    r"\sinh $x",             x=lambda g, x: g * np.cosh(x))
-cosh    = elementwise(np.cosh,    r"\cosh $x",             x=lambda g, x: g * np.sinh(x))
-tanh    = elementwise(np.tanh,    r"\tanh $x",             x=lambda g, y: g * (1 - np.square(y)))
-arcsinh = elementwise(np.arcsinh, r"\mathrm{arsinh}\, $x", x=lambda g, x: g / np.sqrt(np.square(x) + 1))
-arccosh = elementwise(np.arccosh, r"\mathrm{arcosh}\, $x", x=lambda g, x: g / np.sqrt((x - 1) * (x + 1)))
-arctanh = elementwise(np.arctanh, r"\mathrm{artanh}\, $x", x=lambda g, x: g / ((1 - x) * (1 + x)))
+exp     = elementwise(np.exp,     r"e^{$x}",         x=lambda g, y: g * y)
+exp2    = elementwise(np.exp2,    r"2^{$x}",         x=lambda g, y: g * (LN_2 * y))
+expm1   = elementwise(np.expm1,   r"e^{$x} - 1",     x=lambda g, y: g * (y + 1))
+log     = elementwise(np.log,     r"\log $x",        x=lambda g, x: g / x)
+log2    = elementwise(np.log2,    r"\log_2 $x",      x=lambda g, x: g / (LN_2 * x))
+log10   = elementwise(np.log10,   r"\log_{10} $x",   x=lambda g, x: g / (LN_10 * x))
+log1p   = elementwise(np.log1p,   r"\log(1 + $x)",   x=lambda g, x: g / (1 + x))
+sin     = elementwise(np.sin,     r"\sin $x",        x=lambda g, x: g * np.cos(x))
+cos     = elementwise(np.cos,     r"\cos $x",        x=lambda g, x: -g * np.sin(x))
+tan     = elementwise(np.tan,     r"\tan $x",        x=lambda g, y: g * (1 + np.square(y)))
+arcsin  = elementwise(np.arcsin,  r"\arcsin $x",     x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)))
+arccos  = elementwise(np.arccos,  r"\arccos $x",     x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)))
+arctan  = elementwise(np.arctan,  r"\arctan $x",     x=lambda g, x: g / (1 + np.square(x)))
+sinh    = elementwise(np.sinh,    r"\sinh $x",       x=lambda g, x: g * np.cosh(x))
+cosh    = elementwise(np.cosh,    r"\cosh $x",       x=lambda g, x: g * np.sinh(x))
+tanh    = elementwise(np.tanh,    r"\tanh $x",       x=lambda g, y: g * (1 - np.square(y)))
+arcsinh = elementwise(np.arcsinh, r"\sinh^{-1} $x",  x=lambda g, x: g / np.sqrt(np.square(x) + 1))
+arccosh = elementwise(np.arccosh, r"\cosh^{-1} $x",  x=lambda g, x: g / np.sqrt((x - 1) * (x + 1)))
+arctanh = elementwise(np.arctanh, r"\tanh^{-1} $x",  x=lambda g, x: g / ((1 - x) * (1 + x)))
 
 # ---- kinks and steps ----------------------------------------------------------------------------
 # At a tie both operands get half: a subgradient, and the same whichever comes first.
 
-absolute = elementwise(np.absolute, r"\left|$x\right|",          x=lambda g, x: g * np.sign(x), analytic=False)
-sign     = elementwise(np.sign,     r"\operatorname{sign} $x",   x=zero, analytic=False)
-floor    = elementwise(np.floor,    r"\lfloor $x \rfloor",       x=zero, analytic=False)
-ceil     = elementwise(np.ceil,     r"\lceil $x \rceil",         x=zero, analytic=False)
-trunc    = elementwise(np.trunc,    r"\operatorname{trunc} $x",  x=zero, analytic=False)
-rint     = elementwise(np.rint,     r"\operatorname{round} $x",  x=zero, analytic=False)
-maximum  = elementwise(np.maximum,  r"\max($a, $b)",             analytic=False,
+absolute = elementwise(np.absolute, r"|$x|", x=lambda g, x: g * np.sign(x), analytic=False)
+sign     = elementwise(np.sign,     r"\mathrm{sgn} $x",  x=zero, analytic=False)
+floor    = elementwise(np.floor,    r"\lfloor $x \rfloor", x=zero, analytic=False)
+ceil     = elementwise(np.ceil,     r"\lceil $x \rceil", x=zero, analytic=False)
+trunc    = elementwise(np.trunc,    r"\mathrm{trunc} $x", x=zero, analytic=False)
+rint     = elementwise(np.rint,     r"\mathrm{round} $x", x=zero, analytic=False)
+maximum  = elementwise(np.maximum,  r"\max($a, $b)",     analytic=False,
                        a=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)),
                        b=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)))
-minimum  = elementwise(np.minimum,  r"\min($a, $b)",             analytic=False,
+minimum  = elementwise(np.minimum,  r"\min($a, $b)",     analytic=False,
                        a=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)),
                        b=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)))
 
@@ -97,12 +97,12 @@ ones_like  = primitive("1", numpy=np.ones_like, name="ones_like")(lambda x: np.o
 # ---- comparison and logic: no gradient ----------------------------------------------------------
 
 for _ufunc, _template in {
-    np.greater:     "$a > $b",      np.greater_equal: r"$a \ge $b",  np.equal:    "$a = $b",
-    np.less:        "$a < $b",      np.less_equal:    r"$a \le $b",  np.not_equal: r"$a \ne $b",
-    np.logical_and: r"$a \land $b", np.logical_or:    r"$a \lor $b", np.logical_xor: r"$a \oplus $b",
-    np.bitwise_and: r"$a \land $b", np.bitwise_or:    r"$a \lor $b", np.bitwise_xor: r"$a \oplus $b",
-    np.logical_not: r"\lnot $x",    np.invert:        r"\lnot $x",   np.signbit:  "$x < 0",
-    np.isnan: r"\mathrm{isnan}($x)", np.isinf: r"\mathrm{isinf}($x)", np.isfinite: r"\mathrm{isfinite}($x)",
+    np.greater: "$a > $b",           np.greater_equal: r"$a \ge $b",  np.equal: "$a = $b",
+    np.less: "$a < $b",              np.less_equal: r"$a \le $b",     np.not_equal: r"$a \ne $b",
+    np.logical_and: r"$a \land $b",  np.logical_or: r"$a \lor $b",  np.logical_xor: r"$a \oplus $b",
+    np.bitwise_and: r"$a \land $b",  np.bitwise_or: r"$a \lor $b",  np.bitwise_xor: r"$a \oplus $b",
+    np.logical_not: r"\lnot $x",     np.invert: r"\lnot $x",          np.signbit: "$x < 0",
+    np.isnan: r"$x = \mathrm{nan}",  np.isinf: r"|$x| = \infty",      np.isfinite: r"|$x| < \infty",
 }.items():
     elementwise(_ufunc, _template, analytic=False)
 
@@ -211,7 +211,7 @@ def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
 
 
 @primitive(r"\mathrm{softmax}($x)",
-           x=lambda g, y, axis: y * (g - reduce_sum(g * y, axis=axis, keepdims=True)))
+           x=lambda g, y, axis: y * (g - reduce_sum(g * y, axis=axis, keepdims=True)))  # type: ignore[has-type]
 def softmax(x: Array, *, axis: int = -1) -> Array:
     """exp(x) divided by its sum along an axis.
 
@@ -236,7 +236,7 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
 
 
 @primitive(r"\log \mathrm{softmax}($x)",
-           x=lambda g, y, axis: g - np.exp(y) * reduce_sum(g, axis=axis, keepdims=True))
+           x=lambda g, y, axis: g - np.exp(y) * reduce_sum(g, axis=axis, keepdims=True))  # type: ignore[has-type]
 def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """The logarithm of `softmax`, which does not overflow where softmax vanishes.
 
@@ -295,12 +295,14 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 def sum_along(x: Array, axis: Axis, keepdims: bool) -> Array:
     """`np.sum`, by the shorter way where there is one."""
-    return (np.add.reduce if isinstance(x, ndarray) else np.sum)(x, axis=axis, keepdims=keepdims)
+    reduce: Any = np.add.reduce if isinstance(x, ndarray) else np.sum
+    return reduce(x, axis=axis, keepdims=keepdims)
 
 
 def max_along(x: Array, axis: Axis, keepdims: bool) -> Array:
     """`np.max`, likewise."""
-    return (np.maximum.reduce if isinstance(x, ndarray) else np.max)(x, axis=axis, keepdims=keepdims)
+    reduce: Any = np.maximum.reduce if isinstance(x, ndarray) else np.max
+    return reduce(x, axis=axis, keepdims=keepdims)
 
 
 def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
@@ -329,7 +331,7 @@ def shared(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
 
 
 @primitive(r"\textstyle\sum $x", numpy=np.sum, x=lambda g, like, axis, keepdims:
-           broadcast_to(restored(g, like.shape, axis, keepdims), shape=like.shape))
+           broadcast_to(restored(g, like.shape, axis, keepdims), shape=like.shape))  # type: ignore[has-type]
 def reduce_sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Sum over axes."""
     return sum_along(x, axis, keepdims)
@@ -359,7 +361,7 @@ def reversed_along(x: Array, axis: int) -> Array:
 
 
 @primitive(r"\mathrm{cumsum}($x)", x=lambda g, axis:
-           reversed_along(cumulative_sum(reversed_along(g, axis), axis=axis), axis))
+           reversed_along(cumulative_sum(reversed_along(g, axis), axis=axis), axis))  # type: ignore[has-type]
 def cumulative_sum(x: Array, *, axis: int) -> Array:
     """Sums of the elements so far."""
     return np.cumsum(x, axis=axis)
@@ -372,7 +374,7 @@ def cumsum(a: Array, axis: int | None = None) -> Array:
 
 
 def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
-    """g * x / y, and 0 at x = 0: of the subgradients there, the one of least norm."""
+    """The rule g * x / y, and 0 at x = 0: of the subgradients there, the one of least norm."""
     length = restored(y, x.shape, axis, keepdims)
     return restored(g, x.shape, axis, keepdims) * (x / (length + (length == 0)))
 
@@ -385,9 +387,9 @@ def norm(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 # ---- products of matrices -----------------------------------------------------------------------
 
-matrix_product = primitive(r"$a\, $b", a=lambda g, b, like: unbroadcast(g @ b.mT, like.shape),
-                                       b=lambda g, a, like: unbroadcast(a.mT @ g, like.shape)
-                           )(np.matmul)
+matrix_product = primitive(
+    r"$a\, $b", a=lambda g, b, like: unbroadcast(g @ b.mT, like.shape),
+               b=lambda g, a, like: unbroadcast(a.mT @ g, like.shape))(np.matmul)
 
 
 @composite(np.matmul)
@@ -395,8 +397,8 @@ def matmul(a: Array, b: Array) -> Array:
     """``a @ b`` for matrices, stacks of them that broadcast, and vectors."""
     a, b = [x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b)]
     if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
-        raise ValueError(f"matmul: {described(a)} @ {described(b)}: the columns of the first must be "
-                         f"as many as the rows of the second")
+        raise ValueError(f"matmul: {described(a)} @ {described(b)}: the first must have as many "
+                         f"columns as the second has rows")
     if a.ndim > 1 and b.ndim > 1:
         return apply_binary(matrix_product, a, b)
     left = a if a.ndim > 1 else a.reshape((1, -1))
@@ -489,7 +491,7 @@ def filled(key: Any, indices: tuple[Array, ...]) -> Any:
 
 
 @primitive("$x[$indices]", x=lambda g, indices, key, like:
-           scatter(g, *indices, key=key, shape=like.shape))
+           scatter(g, *indices, key=key, shape=like.shape))  # type: ignore[has-type]
 def getitem(x: Array, *indices: Array, key: Any) -> Array:
     """The elements at a key, in which `Index` stands for each of the index arrays."""
     return x[filled(key, indices)]

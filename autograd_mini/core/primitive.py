@@ -1,9 +1,9 @@
-"""What an op is, and the little language in which its derivative is written.
+r"""What an op is, and the little language in which its derivative is written.
 
 An op is a forward function, its *kernel*, and for each operand one line of ordinary NumPy, its
 *rule*, that takes the cotangent of the output back to that operand.  One expression says it all::
 
-    tanh = elementwise(np.tanh, r"\\tanh $x", x=lambda g, y: g * (1 - np.square(y)))
+    tanh = elementwise(np.tanh, r"\tanh $x", x=lambda g, y: g * (1 - np.square(y)))
 
 Rules are keyed by the operand's name, and **a rule's parameter list is its save-for-backward
 list**: what a rule does not name, the graph does not keep.
@@ -38,7 +38,7 @@ RESERVED = ("g", "y", "like", "likes", "i")
 OUTPUT = -1  # where Node.saved holds the output, behind the operands
 
 #: NumPy's functions that Tensors understand, each with the primitive or composite that it runs.
-implementations: dict[Function, Function] = {}
+implementations: dict[Any, Any] = {}
 
 
 class Operand:
@@ -47,6 +47,7 @@ class Operand:
     __slots__ = ()
 
     def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Any:
+        """Call a primitive on operands of which this is one."""
         raise NotImplementedError
 
 
@@ -76,7 +77,7 @@ class Keeps(dict[tuple[bool, ...], tuple[bool, ...] | None]):
         wished = primitive.wished([i for i, wanted in enumerate(recorded) if wanted])
         if primitive.variadic and primitive.operands[-1] in wished:
             wished.update(range(len(primitive.operands) - 1, len(recorded)))
-        kept = tuple(i in wished for i in range(len(recorded))) + (OUTPUT in wished,)
+        kept = (*[i in wished for i in range(len(recorded))], OUTPUT in wished)
         result = kept if any(kept) else None
         if not primitive.variadic:  # the patterns of any number of operands are not worth a cache
             self[recorded] = result
@@ -141,7 +142,7 @@ class Primitive:
             raise TypeError(f"{name}: {reserved} cannot be parameters: only rules use these words")
         if strangers := rules.keys() - {*self.operands}:
             raise TypeError(f"{name}: rules for {strangers}, but the operands are {self.operands}")
-        self.rules = rules and tuple(
+        self.rules: Any = rules and tuple(
             self._read(rules[operand], operand) if operand in rules else None
             for operand in self.operands
         )
@@ -149,7 +150,7 @@ class Primitive:
 
     def _read(self, rule: Function, operand: str) -> Rule:
         """Turn the names in a rule's parameter list into places where its values will be."""
-        names = rule.__code__.co_varnames[: rule.__code__.co_argcount]  # type: ignore[attr-defined]
+        names = rule.__code__.co_varnames[: rule.__code__.co_argcount]
         places: dict[str, int | str] = {name: i for i, name in enumerate(self.operands)}
         places |= {name: name for name in ("like", *self.statics)}
         if self.variadic:
@@ -162,13 +163,15 @@ class Primitive:
             )
         wishes = tuple([places[name] for name in names[1:]])
         at_once = wishes and all(isinstance(wish, int) for wish in wishes)
-        return Rule(rule, wishes, itemgetter(*wishes) if at_once else None)  # type: ignore[arg-type]
+        fetch: Any = itemgetter(*wishes) if at_once else None
+        return Rule(rule, wishes, fetch)
 
     def rule(self, position: int) -> Rule:
         """The rule for the operand at a position of the call."""
-        rule = self.rules[min(position, len(self.rules) - 1)]
+        position = min(position, len(self.rules) - 1)
+        rule: Rule | None = self.rules[position]
         if rule is None:
-            operand = self.operands[min(position, len(self.rules) - 1)]
+            operand = self.operands[position]
             raise TypeError(
                 f"{self.name} has no derivative with respect to its operand {operand!r}, which "
                 f"wants a gradient: pass {operand}.detach(), or declare a rule for it"
@@ -180,6 +183,7 @@ class Primitive:
         return {wish for position in positions for wish in self.rule(position).wishes}
 
     def __call__(self, *operands: Any, **statics: Any) -> Any:
+        """Run the kernel, and record the call if a Tensor is among the operands."""
         for operand in operands:
             if isinstance(operand, Operand):
                 return operand._apply(self, operands, statics)
@@ -215,7 +219,7 @@ def parameters_of(
 def elementwise(
     kernel: Function, template: str, *, numpy: Function | None = None, **rules_and_options: Any
 ) -> Primitive:
-    """Declare an op that works element by element, with broadcasting.
+    r"""Declare an op that works element by element, with broadcasting.
 
     Parameters
     ----------
@@ -244,7 +248,7 @@ def elementwise(
     --------
     >>> import numpy as np, autograd_mini as ag
     >>> sinc = ag.elementwise(
-    ...     np.sinc, r"\\mathrm{sinc}\\,$x", x=lambda g, x, y: g * (np.cos(np.pi * x) - y) / x
+    ...     np.sinc, r"\mathrm{sinc}\,$x", x=lambda g, x, y: g * (np.cos(np.pi * x) - y) / x
     ... )
     >>> t = ag.Tensor([0.5, 1.0], requires_grad=True)
     >>> np.sinc(t).sum().backward()
@@ -265,7 +269,7 @@ def primitive(
     analytic: bool = True,
     **rules: Function,
 ) -> Callable[[Function], Primitive]:
-    """Declare any op: a decorator of its kernel.
+    r"""Declare any op: a decorator of its kernel.
 
     Positional parameters of the kernel are operands (arrays), keyword-only ones are statics;
     ``*xs`` takes any number of operands.  Unless the op is elementwise, a rule must give a
@@ -291,7 +295,7 @@ def primitive(
     Examples
     --------
     >>> import numpy as np, autograd_mini as ag
-    >>> @ag.primitive(r"\\mathrm{reverse}($x)", x=lambda g: reverse(g))
+    >>> @ag.primitive(r"\mathrm{reverse}($x)", x=lambda g: reverse(g))
     ... def reverse(x):
     ...     return x[::-1]
     >>> ag.grad(lambda x: (reverse(x) * np.array([1.0, 2.0])).sum())(np.array([5.0, 5.0]))

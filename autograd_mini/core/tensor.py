@@ -13,15 +13,12 @@ import inspect
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .graph import Listening, Node, listen, listening, newest_first, sweep, writes
+from .graph import Array, Node, listen, listening, newest_first, sweep, writes
 from .primitive import Like, Operand, Primitive, implementations, primitive
-
-if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike
 
 NO_STATICS: dict[str, Any] = {}
 ndarray = np.ndarray
@@ -57,13 +54,11 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
         y = np.asarray(y)
     if now.observers and any(y is x for x in arrays):
         y = y.view()  # observers tell values apart by the identity of their arrays
-    parents = tuple([x._node if isinstance(x, Tensor) else None for x in operands])
+    parents: Any = tuple([x._node if isinstance(x, Tensor) else None for x in operands])
     node = None
     if now.recording and primitive.rules and any(parents):
-        keeps = primitive.keeps[tuple([parent is not None for parent in parents])]
-        saved = keeps and tuple(
-            [x if k else None for x, k in zip((*arrays, y), keeps, strict=True)]
-        )
+        keeps = primitive.keeps[tuple([bool(parent) for parent in parents])]
+        saved = keeps and tuple([x if k else None for x, k in zip((*arrays, y), keeps)])  # noqa: B905
         if primitive.variadic:
             many = arrays[len(primitive.operands) - 1 :]
             statics = {**statics, "likes": [Like(x.shape, x.dtype) for x in many]}
@@ -136,12 +131,10 @@ def parameter_names(function: Callable[..., Any]) -> list[str]:
 def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Run what stands for a NumPy function, with arguments placed by NumPy's own signature."""
     stand_in = implementations[function]
-    if isinstance(stand_in, Primitive) and not stand_in.variadic:
-        operands = len(stand_in.operands)
-        statics = (
-            zip(parameter_names(function)[operands:], args[operands:]) if args[operands:] else ()
-        )
-        args, kwargs = args[:operands], {**dict(statics), **kwargs}
+    if isinstance(stand_in, Primitive) and len(args) != len(stand_in.operands):
+        placed = {**dict(zip(parameter_names(function), args, strict=False)), **kwargs}
+        operands = [placed.pop(name) for name in list(placed)[: len(stand_in.operands)]]
+        return stand_in(*operands, **placed)
     return stand_in(*args, **kwargs)
 
 
@@ -278,8 +271,8 @@ def history(tensor: Tensor) -> Node:
     """The node of a Tensor from which gradients can be taken."""
     if tensor._node is None:
         raise RuntimeError(
-            f"the tensor {described(tensor)} has no history to go back through: nothing that it was "
-            f"computed from has requires_grad=True, or that was under no_grad or after detach"
+            f"the tensor {described(tensor)} has no history to go back through: nothing that it "
+            f"was computed from has requires_grad=True, or that was under no_grad or detached"
         )
     return tensor._node
 
@@ -336,15 +329,14 @@ Unary = Callable[["Tensor"], "Tensor"]
 
 def unary(ufunc: np.ufunc) -> Unary:
     """The operator of one operand that stands for a ufunc."""
-    return lambda self: apply_unary(implementations[ufunc], self)  # type: ignore[arg-type]
+    return lambda self: apply_unary(implementations[ufunc], self)
 
 
 def binary(ufunc: np.ufunc) -> tuple[Binary, Binary]:
     """The operator of two operands that stands for a ufunc, and its reflection."""
-
     return (
-        lambda self, other: apply_binary(implementations[ufunc], self, other),  # type: ignore[arg-type]
-        lambda self, other: apply_binary(implementations[ufunc], other, self),  # type: ignore[arg-type]
+        lambda self, other: apply_binary(implementations[ufunc], self, other),
+        lambda self, other: apply_binary(implementations[ufunc], other, self),
     )
 
 
@@ -374,7 +366,12 @@ def method(numpy_function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-REDUCTIONS = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+REDUCTIONS: dict[Any, Any] = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+}
 
 
 class Tensor(Operand):
@@ -433,12 +430,7 @@ class Tensor(Operand):
         return (apply_unary if len(operands) == 1 else apply_binary)(primitive, *operands)
 
     def __init__(
-        self,
-        data: ArrayLike | Tensor,
-        requires_grad: bool = False,
-        *,
-        dtype: DTypeLike | None = None,
-        name: str | None = None,
+        self, data: Any, requires_grad: bool = False, *, dtype: Any = None, name: str | None = None
     ) -> None:
         if isinstance(data, Tensor):
             refuse_history(data)
@@ -513,7 +505,7 @@ class Tensor(Operand):
     @property
     def T(self) -> Tensor:  # noqa: N802 - NumPy's name
         """The tensor with its axes in reverse order."""
-        return self.transpose()  # type: ignore[no-any-return]
+        return self.transpose()
 
     @property
     def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
@@ -570,9 +562,7 @@ class Tensor(Operand):
             raise RuntimeError(f"no gradient flows to the tensor {described(self)}")
         self._node.tensor = weakref.ref(self)
 
-    def backward(
-        self, gradient: ArrayLike | Tensor | None = None, create_graph: bool = False
-    ) -> None:
+    def backward(self, gradient: Array = None, create_graph: bool = False) -> None:
         """Add the gradient of this tensor to ``grad`` of all leaves that it was computed from.
 
         Parameters
@@ -665,7 +655,7 @@ class Tensor(Operand):
 
     def __pow__(self, exponent: Any) -> Tensor:
         if exponent.__class__ is int and exponent == 2:
-            return apply_unary(implementations[np.square], self)  # type: ignore[arg-type]
+            return apply_unary(implementations[np.square], self)
         return self._power(exponent)
 
     def __matmul__(self, other: Any) -> Tensor:
@@ -703,7 +693,7 @@ class Tensor(Operand):
         order = axes[0] if len(axes) == 1 else axes or None
         return called(np.transpose, (self,), {"axes": order})  # type: ignore[no-any-return]
 
-    def astype(self, dtype: DTypeLike) -> Tensor:
+    def astype(self, dtype: Any) -> Tensor:
         """Convert to another dtype; gradients flow where both are floating-point."""
         return implementations[ndarray.astype](self, dtype)  # type: ignore[no-any-return]
 

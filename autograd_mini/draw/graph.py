@@ -1,8 +1,8 @@
 """The computation graph of a run as a picture, by Graphviz.
 
-Forward goes from left to right.  Arrays from outside are rounded (parameters green, inputs grey), ops
-are boxes, and the last result is blue.  Each shows its name, its shape and, if the run went backward, the
-gradient: in full for a few numbers, else its Euclidean norm.
+Forward goes from left to right.  Arrays from outside are rounded (parameters green, inputs grey),
+ops are boxes, and what was differentiated is blue.  Each shows its name, its shape and, if the run
+went backward, the gradient: in full for a few numbers, else its Euclidean norm.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 SECONDS = 20  # dot can take hours over a large graph
 LONGEST = 200  # characters of a name
 FORMATS = ("svg", "png", "pdf")
-FILL = {"parameter": "#d5e8d4", "input": "#eeeeee", "result": "#ffffff", "last": "#dae8fc"}
+FILL = {"parameter": "#d5e8d4", "input": "#eeeeee", "result": "#ffffff", "loss": "#dae8fc"}
 
 
 class Drawing:
@@ -147,6 +147,8 @@ def draw(run: Trace) -> Drawing:
     calls = run.forward
     if not calls:
         raise ValueError("there is nothing to draw: no Tensor was computed with in this run")
+    differentiated = [call for call in calls if call.output.gradient]
+    loss = (differentiated or calls)[-1]
     graph = graphviz.Digraph()
     graph.attr(rankdir="LR", bgcolor="#ffffff", nodesep="0.25", ranksep="0.35")
     graph.attr("node", fontname="Helvetica", fontsize="11", margin="0.12,0.06", color="#555555")
@@ -156,7 +158,7 @@ def draw(run: Trace) -> Drawing:
     def identified(value: Value) -> str:
         if id(value) not in ids:
             ids[id(value)] = f"n{len(ids)}"
-            kind = "last" if value.call is calls[-1] else value.kind
+            kind = "loss" if value.call is loss else value.kind
             style = "filled" if value.call else "filled,rounded"
             label = graphviz.escape(labelled(value))
             graph.node(ids[id(value)], label, shape="box", style=style, fillcolor=FILL[kind])

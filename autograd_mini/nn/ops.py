@@ -100,9 +100,9 @@ def residual(g: Array, logits: Array, labels: Array, reduction: str) -> Array:
     ),
 )
 def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mean") -> Array:
-    """The cross-entropy between labels and ``softmax(logits)``, without overflow.
+    r"""The cross-entropy between labels and ``softmax(logits)``, without overflow.
 
-    .. math:: L = -\\sum_k t_k \\log \\mathrm{softmax}(z)_k
+    .. math:: L = -\sum_k t_k \log \mathrm{softmax}(z)_k
 
     Parameters
     ----------
@@ -164,9 +164,9 @@ def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mea
 def binary_cross_entropy_with_logits(
     logits: Array, targets: Array, *, reduction: str = "mean"
 ) -> Array:
-    """The logistic loss of ``sigmoid(logits)``, without overflow.
+    r"""The logistic loss of ``sigmoid(logits)``, without overflow.
 
-    .. math:: L = -t \\log \\sigma(z) - (1 - t) \\log(1 - \\sigma(z))
+    .. math:: L = -t \log \sigma(z) - (1 - t) \log(1 - \sigma(z))
 
     Parameters
     ----------
