@@ -131,9 +131,10 @@ class Evaluation:
         for number in numbers:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"argnums names argument {number}, but there are {len(args)}")
-        self.wants_tensors = any(
-            isinstance(leaf, Tensor) for number in numbers for leaf in leaves(args[number])
-        )
+        given_tensors = [
+            leaf for number in numbers for leaf in leaves(args[number]) if isinstance(leaf, Tensor)
+        ]
+        self.wants_tensors = bool(given_tensors)
         outer, self.begun = listening().recording, next_serial()
         with listen(recording=True):
             variables = {number: mapped(variable, args[number]) for number in numbers}
@@ -142,7 +143,8 @@ class Evaluation:
         self.y = y if isinstance(y, Tensor) else Tensor(y)
         self.variables: list[Tensor] = list(leaves(list(variables.values())))
         self.structure = variables[argnums] if isinstance(argnums, int) else (*variables.values(),)
-        self.nested = outer and (self.wants_tensors or self.uses_variables_of_others())
+        recorded = any(tensor.requires_grad for tensor in given_tensors)
+        self.nested = outer and (recorded or self.uses_variables_of_others())
 
     def uses_variables_of_others(self) -> bool:
         """Whether the function uses a variable of a differentiation around this one."""
@@ -306,15 +308,18 @@ def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tup
         raise ValueError(
             f"tangents have shapes {shapes}, the arguments {[v.shape for v in run.variables]}"
         )
+    nothing = wrap(np.zeros_like(run.y._data))
     if run.y._node is None:
-        return run.out(run.y), run.out(wrap(np.zeros_like(run.y._data)))
+        return run.out(run.y), run.out(nothing)
     with listen(recording=True):
-        cotangent = variable(np.zeros_like(run.y._data))
+        cotangent = variable(nothing)
         pulled = pulled_back(run.y, run.variables, cotangent, create_graph=True)
         pairs = zip(pulled, directions, strict=True)
         product: Any = sum([np.sum(p * direction) for p, direction in pairs if p is not None])
+    if not getattr(product, "requires_grad", False):  # every derivative is zero
+        return run.out(run.y), run.out(nothing)
     (tangent,) = pulled_back(product, [cotangent], None, run.nested)
-    return run.out(run.y), run.out(wrap(np.zeros_like(run.y._data)) if tangent is None else tangent)
+    return run.out(run.y), run.out(nothing if tangent is None else tangent)
 
 
 def jacobian(function: Function, argnums: int | Sequence[int] = 0) -> Function:

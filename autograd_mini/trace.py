@@ -67,9 +67,12 @@ class Value:
         The gradient of the differentiated quantity by this value; None if it was not computed.
     """
 
-    def __init__(self, live: Any, kind: str, call: Call | None, name: str | None) -> None:
+    def __init__(
+        self, live: Any, kind: str, call: Call | None, name: str | None, written: bool
+    ) -> None:
         self.live = live  # the array itself, by whose identity the value is found
-        self.array = live if call and live.base is None else live.copy()
+        fresh = call is not None and live.base is None and not written
+        self.array = live if fresh else live.copy()  # what others hold may be overwritten later
         self.kind = kind
         self.call = call
         self.name = name
@@ -236,7 +239,8 @@ class Trace:
         overwritten = self._overwritten
         used = tuple([overwritten if x is y else self._value_of(x) for x in operands])
         call = Call(primitive, used, statics, "backward" if backward else "forward", pulls, source)
-        call.output = self._add(y, "result", call)
+        call.output = self._add(y, "result", call, written=overwritten is not None)
+        self._overwritten = None
         self.calls.append(call)
 
     def pulling(self, node: Node, position: int) -> None:
@@ -259,14 +263,14 @@ class Trace:
         if not hasattr(live, "dtype"):
             return operand
         known = self._by_array.get(id(live))
-        if known and (known.call or np.array_equal(known.array, live, equal_nan=True)):
+        if known and (known.array is live or np.array_equal(known.array, live, equal_nan=True)):
             return known
         wants_gradient = isinstance(operand, Tensor) and operand.requires_grad
         return self._add(operand, "parameter" if wants_gradient else "input", None)
 
-    def _add(self, thing: Any, kind: str, call: Call | None) -> Value:
+    def _add(self, thing: Any, kind: str, call: Call | None, written: bool = False) -> Value:
         """Enter a new value."""
-        value = Value(unwrapped(thing), kind, call, getattr(thing, "name", None))
+        value = Value(unwrapped(thing), kind, call, getattr(thing, "name", None), written)
         self.values.append(value)
         self._by_array[id(value.live)] = value
         if isinstance(thing, Tensor) and thing._node is not None:

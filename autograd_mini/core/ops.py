@@ -46,7 +46,7 @@ square       = elementwise(np.square,       r"{$x}^2",        x=lambda g, x: g *
 sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",     x=lambda g, y: g / (2 * y))
 cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",  x=lambda g, y: g / (3 * np.square(y)))
 # b - (b != 0) keeps 0 * a**-1 away from a = 0; log(a + (a == 0)) takes 0**b as the constant 0
-power        = elementwise(np.power,        r"{$a}^{$b}",     
+power        = elementwise(np.power,        r"{$a}^{$b}",
                            a=lambda g, a, b: g * (b * a ** (b - (b != 0))),
                            b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
 remainder    = elementwise(np.remainder,    r"$a \bmod $b",   a=lambda g: g,
@@ -330,20 +330,20 @@ def shared(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     return restored(g, x.shape, axis, keepdims) * share
 
 
-@primitive(r"\textstyle\sum $x", numpy=np.sum, x=lambda g, like, axis, keepdims:
+@primitive(r"\textstyle\sum $x", name="sum", numpy=np.sum, x=lambda g, like, axis, keepdims:
            broadcast_to(restored(g, like.shape, axis, keepdims), shape=like.shape))  # type: ignore[has-type]
 def reduce_sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Sum over axes."""
     return sum_along(x, axis, keepdims)
 
 
-@primitive(r"\max $x", numpy=np.max, analytic=False, x=shared)
+@primitive(r"\max $x", name="max", numpy=np.max, analytic=False, x=shared)
 def reduce_max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest element along axes."""
     return max_along(x, axis, keepdims)
 
 
-@primitive(r"\min $x", numpy=np.min, analytic=False, x=shared)
+@primitive(r"\min $x", name="min", numpy=np.min, analytic=False, x=shared)
 def reduce_min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest element along axes."""
     return np.min(x, axis=axis, keepdims=keepdims)
@@ -360,7 +360,7 @@ def reversed_along(x: Array, axis: int) -> Array:
     return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
 
 
-@primitive(r"\mathrm{cumsum}($x)", x=lambda g, axis:
+@primitive(r"\mathrm{cumsum}($x)", name="cumsum", x=lambda g, axis:
            reversed_along(cumulative_sum(reversed_along(g, axis), axis=axis), axis))  # type: ignore[has-type]
 def cumulative_sum(x: Array, *, axis: int) -> Array:
     """Sums of the elements so far."""
@@ -465,7 +465,7 @@ def block(i: int, likes: list[Array], axis: int) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(start, start + likes[i].shape[axis]),)
 
 
-@primitive(r"[$xs]", xs=lambda g, i, likes, axis: g[block(i, likes, axis)])
+@primitive(r"[$xs]", name="concatenate", xs=lambda g, i, likes, axis: g[block(i, likes, axis)])
 def join(*xs: Array, axis: int) -> Array:
     """Arrays one after the other along an axis."""
     return np.concatenate(xs, axis)

@@ -58,7 +58,7 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
     node = None
     if now.recording and primitive.rules and any(parents):
         keeps = primitive.keeps[tuple([bool(parent) for parent in parents])]
-        saved = keeps and tuple([x if k else None for x, k in zip((*arrays, y), keeps)])  # noqa: B905
+        saved: Any = keeps and tuple([x if k else None for x, k in zip((*arrays, y), keeps)])  # noqa: B905
         if primitive.variadic:
             many = arrays[len(primitive.operands) - 1 :]
             statics = {**statics, "likes": [Like(x.shape, x.dtype) for x in many]}
@@ -411,7 +411,7 @@ class Tensor(Operand):
     >>> x = ag.Tensor([1.0, 2.0, 3.0], requires_grad=True)
     >>> loss = np.sum(x**2)
     >>> loss
-    Tensor(14., dtype=float64, op=reduce_sum)
+    Tensor(14., dtype=float64, op=sum)
     >>> loss.backward()
     >>> x.grad
     Tensor([2., 4., 6.], dtype=float64)

@@ -150,8 +150,8 @@ def draw(run: Trace) -> Drawing:
     differentiated = [call for call in calls if call.output.gradient]
     loss = (differentiated or calls)[-1]
     graph = graphviz.Digraph()
-    graph.attr(rankdir="LR", bgcolor="#ffffff", nodesep="0.25", ranksep="0.35")
-    graph.attr("node", fontname="Helvetica", fontsize="11", margin="0.12,0.06", color="#555555")
+    graph.attr(rankdir="LR", bgcolor="#ffffff", nodesep="0.2", ranksep="0.25")
+    graph.attr("node", fontname="Helvetica", fontsize="10", margin="0.08,0.05", color="#555555")
     graph.attr("edge", color="#555555", arrowsize="0.7")
     ids: dict[int, str] = {}
 
@@ -174,13 +174,13 @@ def draw(run: Trace) -> Drawing:
 
 def labelled(value: Value) -> str:
     """What stands in the box of a value."""
-    lines = [plain(value.name)] if value.name else []
+    what = [plain(value.name)] if value.name else []
     if value.call:
-        lines.append(signature(value.call))
+        what.append(signature(value.call))
+    lines = [" = ".join(what)] if what else []
     lines.append(f"{value.shape} {value.dtype}" if value.shape else summary(value.array))
     if value.gradient:
-        gradient = value.gradient.array
-        lines.append(f"gradient {summary(gradient)}")
+        lines.append(f"grad {summary(value.gradient.array)}")
     return "\n".join(lines)
 
 
@@ -195,8 +195,8 @@ def signature(call: Call) -> str:
 def summary(array: Any) -> str:
     """A few numbers in full, of more the Euclidean norm."""
     if array.size <= 4:
-        return np.array2string(array, precision=4, separator=", ").replace("\n", "")
-    return f"norm {np.linalg.norm(array):.4g}"
+        return np.array2string(array, precision=3, separator=", ").replace("\n", "")
+    return f"of norm {np.linalg.norm(array):.3g}"
 
 
 def plain(name: str) -> str:

@@ -1,0 +1,232 @@
+"""The record of a run, and debug, which listens in the same way."""
+
+import numpy as np
+import pytest
+
+import autograd_mini as ag
+from autograd_mini.core import ops
+
+
+def network():
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(3, 5)), (rng.random((1, 5)) > 0.5) * 1.0
+    W1 = ag.Tensor(rng.normal(size=(4, 3)), requires_grad=True, name="W1")
+    b1 = ag.Tensor(np.zeros((4, 1)), requires_grad=True)
+    W2 = ag.Tensor(rng.normal(size=(1, 4)), requires_grad=True)
+    return X, Y, W1, b1, W2
+
+
+def test_a_run_lists_its_calls_in_order_with_operands_names_and_lines():
+    X, _Y, W1, b1, _W2 = network()
+    with ag.trace() as run:
+        Z1 = W1 @ X + b1
+        A1 = np.tanh(Z1)
+    run.name(locals())
+    assert [call.primitive.name for call in run.calls] == ["matmul", "add", "tanh"]
+    product, total, last = run.calls
+    assert [value.name for value in product.operands] == ["W1", "X"]
+    assert [value.kind for value in product.operands] == ["parameter", "input"]
+    assert total.operands[0] is product.output
+    assert (total.output.name, last.output.name) == ("Z1", "A1")
+    assert last.output.call is last
+    np.testing.assert_array_equal(run["A1"].array, A1.data)
+    assert last.source.text == "A1 = np.tanh(Z1)"
+    assert last.source.file == __file__
+    assert run[A1] is run["A1"]
+
+
+def test_a_run_holds_the_calls_of_each_rule_and_which_call_they_differentiate():
+    X, Y, W1, b1, W2 = network()
+    with ag.trace() as run:
+        Z1 = W1 @ X + b1
+        A1 = np.tanh(Z1)
+        A2 = ag.sigmoid(W2 @ A1)
+        J = np.mean((A2 - Y) ** 2)
+        J.backward()
+    run.name(locals())
+    (tanh,) = [call for call in run.forward if call.primitive is ops.tanh]
+    text = [call for call in run.backward if call.pulls == (tanh, 0)]
+    assert [call.primitive.name for call in text] == ["square", "subtract", "multiply"]
+    assert text[-1].output is run["Z1"].gradient  # g * (1 - y^2)
+    assert {call.source for call in text} == {tanh.source}
+    np.testing.assert_array_equal(run["W1"].gradient.array, W1.grad.data)
+    assert run["X"].gradient is None
+    assert "dZ1 = multiply(dA1, " in str(run)
+
+
+def test_tracing_changes_no_bit_of_values_and_gradients():
+    def gradients(tracing):
+        X, Y, W1, b1, W2 = network()
+
+        def step():
+            J = np.mean((ag.sigmoid(W2 @ np.tanh(W1 @ X + b1)) - Y) ** 2)
+            J.backward()
+            return J
+
+        J = ag.trace(step).result if tracing else step()
+        return [J.data.tobytes()] + [t.grad.data.tobytes() for t in (W1, b1, W2)]
+
+    assert gradients(tracing=True) == gradients(tracing=False)
+
+
+def test_a_function_can_be_run_and_recorded_at_once():
+    run = ag.trace(lambda x, power: x**power, ag.Tensor(2.0), power=3.0)
+    assert float(run.result) == 8.0
+    assert [call.primitive.name for call in run.calls] == ["power"]
+    assert run.calls[0].operands[1] == 3.0
+
+
+def test_calls_under_no_grad_are_recorded_too():
+    w = ag.Tensor(2.0, requires_grad=True)
+    with ag.trace() as run, ag.no_grad():
+        w * 3.0
+    assert [call.primitive.name for call in run.forward] == ["multiply"]
+
+
+def test_values_stay_what_they_were_when_weights_are_updated_later():
+    w = ag.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    with ag.trace() as run:
+        view = w.reshape((2, 1))
+        np.sum(view * 2.0).backward()
+        with ag.no_grad():
+            w -= w.grad
+        after = w * 1.0
+    w.data[:] = 100.0
+    old = run["w"]
+    np.testing.assert_array_equal(old.array, [1.0, 2.0])
+    np.testing.assert_array_equal(old.gradient.array, [2.0, 2.0])
+    np.testing.assert_array_equal(run[view].array, [[1.0], [2.0]])
+    (update,) = [call for call in run.forward if call.primitive is ops.subtract]
+    assert update.operands[0] is old
+    np.testing.assert_array_equal(update.output.array, [-1.0, 0.0])
+    assert run.calls[-1].operands[0] is update.output
+    np.testing.assert_array_equal(run[after].array, [-1.0, 0.0])
+
+
+def test_a_raw_write_between_two_uses_gives_a_new_value():
+    w = ag.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    with ag.trace() as run:
+        w * 2.0
+        w.data[0] = 5.0
+        w * 3.0
+    first, second = [call.operands[0] for call in run.calls]
+    np.testing.assert_array_equal(first.array, [1.0, 2.0])
+    np.testing.assert_array_equal(second.array, [5.0, 2.0])
+
+
+def test_the_first_name_wins_and_strangers_are_passed_over():
+    x = ag.Tensor([1.0])
+    alias = x
+    run = ag.trace(lambda: x * 2.0)
+    run.name({"x": x, "alias": alias, "stranger": np.ones(3), "text": "no array"})
+    assert run["x"].name == "x"
+    with pytest.raises(KeyError, match="alias does not occur in this run; the names in it are: x"):
+        run["alias"]
+    with pytest.raises(KeyError, match="does not occur"):
+        run[np.ones(3)]
+
+
+def test_a_rule_of_an_op_recorded_before_the_run_is_recorded_without_its_call():
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(np.exp(x))
+    with ag.trace() as run:
+        y.backward()
+    assert run.forward == []
+    assert {call.pulls for call in run.backward} == {None}
+    np.testing.assert_array_equal(x.grad.data, np.exp(x.data))
+
+
+def test_runs_can_be_nested():
+    x = ag.Tensor([1.0])
+    with ag.trace() as outer:
+        x * 2.0
+        with ag.trace() as inner:
+            x * 3.0
+    assert (len(outer.calls), len(inner.calls)) == (2, 1)
+
+
+def test_a_failing_run_keeps_what_came_before_and_stops_listening():
+    x = ag.Tensor(np.ones((2, 3)), name="x")
+    run = ag.Trace()
+    with run:
+        y = x * 2.0
+        with pytest.raises(ValueError, match="x of shape"):
+            y @ x
+    x * 3.0
+    assert [call.primitive.name for call in run.calls] == ["multiply"]
+
+
+def test_values_and_calls_say_what_they_are():
+    x = ag.Tensor(np.ones((2, 3)), name="x")
+    run = ag.trace(lambda: x * 2.0)
+    assert repr(run.calls[0].operands[0]) == "<input x (2, 3) float64>"
+    assert repr(run.calls[0]) == "<forward call of multiply -> <result (2, 3) float64>>"
+    assert str(ag.Trace()) == ""
+
+
+# ---- debug --------------------------------------------------------------------------------------
+
+
+def test_debug_names_the_op_and_the_line_that_made_an_infinity():
+    x = ag.Tensor([1.0, 0.0], requires_grad=True, name="x")
+    with ag.debug(), np.errstate(divide="ignore"), pytest.raises(FloatingPointError) as error:
+        np.log(x) + 1.0
+    message = str(error.value)
+    assert message.startswith(
+        "log(x of shape (2,) float64) gave -inf in 1 of 2 elements, first at [1]"
+    )
+    assert message.endswith("np.log(x) + 1.0")
+    assert "test_trace.py" in message
+
+
+def test_debug_names_the_op_whose_derivative_made_an_infinity():
+    x = ag.Tensor([1.0, 0.0], requires_grad=True)
+    with ag.debug(), np.errstate(divide="ignore"):
+        y = np.sum(np.sqrt(x))
+        with pytest.raises(
+            FloatingPointError,
+            match=r"divide.*gave inf .* in the derivative of sqrt with respect to x, "
+            r"recorded at test_trace.py:\d+: y = np.sum\(np.sqrt\(x\)\)",
+        ):
+            y.backward()
+    assert x.grad is None
+
+
+def test_debug_lets_infinities_pass_that_came_from_outside():
+    x = ag.Tensor([1.0, -np.inf])
+    with ag.debug():
+        np.testing.assert_array_equal(np.exp(x).data, [np.e, 0.0])
+        x + 1.0
+
+
+def test_debug_finds_raw_writes_that_the_engine_cannot_see():
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    with ag.debug():
+        y = np.sum(x * x)
+        x.data[0] = 7.0
+        with pytest.raises(RuntimeError, match=r"operand 0 of multiply, .* was changed in place"):
+            y.backward()
+        z = np.exp(x)
+        z.data[0] = 7.0
+        total = np.sum(z)
+        with pytest.raises(RuntimeError, match="the output of exp"):
+            total.backward()
+
+
+def test_debug_has_nothing_against_a_right_training_step():
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    with ag.debug():
+        for _ in range(3):
+            x.grad = None
+            np.sum(x**2).backward()
+            with ag.no_grad():
+                x -= 0.1 * x.grad
+    np.testing.assert_allclose(x.data, [0.8**3, 2 * 0.8**3])
+
+
+def test_debug_knows_nothing_of_what_was_recorded_before():
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    y = np.sum(x * x)
+    with ag.debug():
+        y.backward()
+    np.testing.assert_array_equal(x.grad.data, [2.0, 4.0])
