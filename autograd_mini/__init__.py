@@ -11,6 +11,7 @@ from .core.primitive import Primitive, composite, elementwise, primitive
 from .core.tensor import Tensor, assign
 from .draw import Drawing, draw
 from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
+from .numpy_functions import elu, gelu, log_sigmoid, silu
 from .trace import Trace, debug, trace
 
 __all__ = [
@@ -23,6 +24,8 @@ __all__ = [
     "debug",
     "draw",
     "elementwise",
+    "elu",
+    "gelu",
     "grad",
     "gradients",
     "hessian",
@@ -30,6 +33,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "log_sigmoid",
     "log_softmax",
     "logsumexp",
     "nn",
@@ -38,6 +42,7 @@ __all__ = [
     "primitive",
     "relu",
     "sigmoid",
+    "silu",
     "softmax",
     "softplus",
     "trace",

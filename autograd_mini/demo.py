@@ -4,8 +4,8 @@ The network is the lecture's: one hidden layer, examples in columns, gradient de
 training examples at once. Sizes are n0 inputs, n1 hidden units, n2 outputs and m examples.
 """
 
-import os
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from tqdm import tqdm
 import autograd_mini as ag
 from autograd_mini.check import numerical_gradient
 from autograd_mini.data import digits, one_hot, train_test_split
+from autograd_mini.files import write_whole
 
 HIDDEN_UNITS = 32
 LEARNING_RATE = 0.5
@@ -239,13 +240,9 @@ def draw_curve(curve: Curve, kept_step: int, path: Path) -> None:
         axes.set(xlabel="step of gradient descent", xlim=(0, len(curve.cost)))
         axes.grid(color="#dddddd", linewidth=0.6)
         axes.spines[["top", "right"]].set_visible(False)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with rc_context({"svg.hashsalt": "autograd_mini"}):
-            figure.savefig(unfinished, format="svg", metadata={"Date": None})
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with rc_context({"svg.hashsalt": "autograd_mini"}), BytesIO() as picture:
+        figure.savefig(picture, format="svg", metadata={"Date": None})
+        write_whole(path, picture.getvalue())
 
 
 def draw_graph(run: ag.Trace, folder: Path) -> None:

@@ -7,14 +7,17 @@ raises on a Tensor: never a silent plain array.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from .core.graph import Array
 from .core.ops import (
+    LN_2,
     Axis,
+    Index,
     concatenate,
     count,
     mean,
@@ -24,26 +27,322 @@ from .core.ops import (
     reduce_min,
     reduce_sum,
     restored,
+    scatter,
+    sigmoid,
+    softplus,
+    trunc,
     where,
+    zero,
 )
-from .core.primitive import composite, implementations
-from .core.tensor import described, unwrapped, wrap
+from .core.primitive import composite, elementwise, implementations, primitive
+from .core.tensor import described, parameter_names, unwrapped
+
+
+def as_array(x: Array) -> Array:
+    """A list or number as an array; what is an array or a Tensor stays as it is."""
+    return x if hasattr(x, "ndim") else np.asarray(x)
+
+
+def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
+    """The key that takes a part along one axis, and everything along the others."""
+    (axis,) = normalized(axis, ndim)
+    return (slice(None),) * axis + (part,)
+
+
+# ---- element by element -------------------------------------------------------------------------
+# Several of these are analytic functions, but NumPy does not compute them for complex numbers.
+
+# fmt: off
+logaddexp  = elementwise(np.logaddexp,  r"\log(e^{$a} + e^{$b})",   analytic=False,
+                         a=lambda g, a, b: g * sigmoid(a - b),
+                         b=lambda g, a, b: g * sigmoid(b - a))
+logaddexp2 = elementwise(np.logaddexp2, r"\log_2(2^{$a} + 2^{$b})", analytic=False,
+                         a=lambda g, a, b: g * sigmoid(LN_2 * (a - b)),
+                         b=lambda g, a, b: g * sigmoid(LN_2 * (b - a)))
+# at a = b = 0 the subgradient of least norm, which is 0
+hypot      = elementwise(np.hypot,      r"\sqrt{{$a}^2 + {$b}^2}",  analytic=False,
+                         a=lambda g, a, y: g * (a / (y + (y == 0))),
+                         b=lambda g, b, y: g * (b / (y + (y == 0))))
+arctan2    = elementwise(np.arctan2,    r"\mathrm{atan2}($a, $b)",  analytic=False,
+                         a=lambda g, a, b: g * b / (np.square(a) + np.square(b)),
+                         b=lambda g, a, b: -g * a / (np.square(a) + np.square(b)))
+# where only one operand is a number, a == y says which; at a tie both get half
+fmax       = elementwise(np.fmax,       r"\mathrm{fmax}($a, $b)",   analytic=False,
+                         a=lambda g, a, b, y: np.where(a == b, g / 2, g * (a == y)),
+                         b=lambda g, a, b, y: np.where(a == b, g / 2, g * (b == y)))
+fmin       = elementwise(np.fmin,       r"\mathrm{fmin}($a, $b)",   analytic=False,
+                         a=lambda g, a, b, y: np.where(a == b, g / 2, g * (a == y)),
+                         b=lambda g, a, b, y: np.where(a == b, g / 2, g * (b == y)))
+# (a - y) / b is an integer up to rounding, where trunc(a / b) can be the wrong one
+fmod       = elementwise(np.fmod,       r"\mathrm{fmod}($a, $b)",   analytic=False,
+                         a=lambda g: g, b=lambda g, a, b, y: -g * np.rint((a - y) / b))
+copysign   = elementwise(np.copysign,   r"|$a|\, \mathrm{sgn} $b",  analytic=False,
+                         a=lambda g, a, y: g * (np.sign(a) * np.sign(y)), b=zero)
+heaviside  = elementwise(np.heaviside,  r"H($a)",                   analytic=False,
+                         a=zero, b=lambda g, a: g * (a == 0))
+fabs       = elementwise(np.fabs,       r"|$x|", x=lambda g, x: g * np.sign(x), analytic=False)
+conjugate  = elementwise(np.conjugate,  r"\overline{$x}",           x=lambda g: g, analytic=False)
+deg2rad    = elementwise(np.deg2rad,    r"\frac{\pi}{180}\, $x",    analytic=False,
+                         x=lambda g: np.deg2rad(g))
+rad2deg    = elementwise(np.rad2deg,    r"\frac{180}{\pi}\, $x",    analytic=False,
+                         x=lambda g: np.rad2deg(g))
+# fmt: on
+
+
+@primitive(
+    r"\mathrm{round} $x", name="round", numpy=np.round, elementwise=True, analytic=False, x=zero
+)
+def rounded(x: Array, *, decimals: int = 0) -> Array:
+    """Round to so many decimals, and to an even digit from half-way."""
+    return np.round(x, decimals)
+
+
+implementations.update(
+    {np.around: rounded, np.fix: trunc, np.radians: deg2rad, np.degrees: rad2deg}
+)
+
+
+@composite(np.float_power)
+def float_power(a: Array, b: Array) -> Array:
+    """A power in double precision."""
+    return as_array(a).astype(np.float64) ** b
+
+
+@composite(np.divmod)
+def quotient_and_remainder(a: Array, b: Array) -> tuple[Array, Array]:
+    """The integer part of a quotient, and what remains."""
+    return np.floor_divide(a, b), np.remainder(a, b)
 
 
 @composite(np.where)
 def where_or_nonzero(condition: Array, *choices: Array) -> Any:
-    """`np.where`: with one argument it asks where that is not zero."""
+    """Choose by a condition; with one argument, where that is not zero."""
     return where(condition, *choices) if choices else np.nonzero(unwrapped(condition))
 
 
-@composite(np.clip)
-def clip(a: Array, a_min: Array = None, a_max: Array = None) -> Array:
-    """Limit to an interval; at a bound, as at every tie, half of the gradient passes."""
-    above = a if a_min is None else np.maximum(a, a_min)
-    return above if a_max is None else np.minimum(above, a_max)
+@composite(np.select)
+def select(condlist: Sequence[Array], choicelist: Sequence[Array], default: Array = 0) -> Array:
+    """Choose by the first condition that holds."""
+    chosen = default
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        chosen = where(condition, choice, chosen)
+    return chosen
 
+
+@composite(np.clip)
+def clip(
+    a: Array, a_min: Array = None, a_max: Array = None, *, min: Array = None, max: Array = None
+) -> Array:
+    """Limit to an interval; at a bound, as at every tie, half of the gradient passes."""
+    if (a_min is not None and min is not None) or (a_max is not None and max is not None):
+        raise ValueError("np.clip takes a_min and a_max or min and max, not both")
+    lowest, highest = (min if a_min is None else a_min), (max if a_max is None else a_max)
+    above = a if lowest is None else np.maximum(a, lowest)
+    return above if highest is None else np.minimum(above, highest)
+
+
+@composite(np.nan_to_num)
+def nan_to_num(x: Array, *, nan: Array = 0.0, posinf: Array = None, neginf: Array = None) -> Array:
+    """Numbers in place of nan, inf and -inf; what was replaced gets no gradient."""
+    if x.dtype.kind in "biu":
+        return x
+    largest = np.finfo(x.dtype).max
+    x = np.where(np.isnan(x), nan, x)
+    x = np.where(x == np.inf, largest if posinf is None else posinf, x)
+    return np.where(x == -np.inf, -largest if neginf is None else neginf, x)
+
+
+@composite(np.sinc)
+def sinc(x: Array) -> Array:
+    """The quotient sin(pi x) / (pi x); near 0 its power series, which has all derivatives there."""
+    angle = np.pi * x
+    near = np.absolute(angle) < 1
+    square = np.square(np.where(near, angle, 0))
+    series: Array = 1
+    for k in range(20, 0, -2):
+        series = 1 - series * square / (k * (k + 1))
+    far = np.where(near, 1, angle)
+    return np.where(near, series, np.sin(far) / far)
+
+
+@composite(np.polyval)
+def polyval(p: Array, x: Array) -> Array:
+    """A polynomial with the coefficients ``p``, that of the highest power first, at ``x``."""
+    y = np.zeros_like(x)
+    for coefficient in p:
+        y = y * x + coefficient
+    return y
+
+
+# ---- activations --------------------------------------------------------------------------------
+
+
+def elu(x: Array, alpha: float = 1.0) -> Array:
+    """``x`` where it is positive, else ``alpha * (exp(x) - 1)``.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+    alpha : float
+        The limit at minus infinity is ``-alpha``, the derivative at 0 is ``alpha``.
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Notes
+    -----
+    Clevert, Unterthiner and Hochreiter, *Fast and Accurate Deep Network Learning by Exponential
+    Linear Units* (2016).
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> x = ag.Tensor([-1e4, 0.0, 3.0], requires_grad=True)
+    >>> ag.elu(x).sum().backward()
+    >>> x.grad
+    Tensor([0., 1., 1.], dtype=float64)
+    """
+    positive = np.greater(x, 0)
+    return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))
+
+
+def silu(x: Array) -> Array:
+    """``x * sigmoid(x)``, also called swish.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Notes
+    -----
+    Hendrycks and Gimpel, *Gaussian Error Linear Units* (2016); Elfwing, Uchibe and Doya,
+    *Sigmoid-Weighted Linear Units* (2018).
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> x = ag.Tensor([-1e4, 0.0, 1e4], requires_grad=True)
+    >>> ag.silu(x).sum().backward()
+    >>> x.grad
+    Tensor([0. , 0.5, 1. ], dtype=float64)
+    """
+    return np.multiply(x, sigmoid(x))
+
+
+def gelu(x: Array) -> Array:
+    r"""The Gaussian error linear unit in its tanh approximation.
+
+    .. math:: \frac x 2 \left(1 + \tanh\left(\sqrt{2 / \pi}\, (x + 0.044715\, x^3)\right)\right)
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Notes
+    -----
+    Hendrycks and Gimpel, *Gaussian Error Linear Units* (2016), section 2, who define it as x times
+    the normal distribution function; NumPy has no error function.  The two differ by less than
+    0.0005.  It is computed with ``1 + tanh(z) = 2 sigmoid(2 z)``, which is accurate where z is
+    very negative, too.
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> x = ag.Tensor([-1e4, 0.0, 1e4], requires_grad=True)
+    >>> ag.gelu(x).sum().backward()
+    >>> x.grad
+    Tensor([0. , 0.5, 1. ], dtype=float64)
+    """
+    z = math.sqrt(2 / math.pi) * np.multiply(x, 1 + 0.044715 * np.square(x))
+    return np.multiply(x, sigmoid(2 * z))
+
+
+def log_sigmoid(x: Array) -> Array:
+    """The logarithm of `sigmoid`, which does not overflow where sigmoid vanishes.
+
+    Parameters
+    ----------
+    x : array_like or Tensor, any shape
+
+    Returns
+    -------
+    ndarray or Tensor, shape of ``x``
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> ag.log_sigmoid(np.array([-1e4, 0.0, 1e4]))
+    array([-1.00000000e+04, -6.93147181e-01, -0.00000000e+00])
+    """
+    return -softplus(np.negative(x))
+
+
+# ---- reductions ---------------------------------------------------------------------------------
 
 implementations.update({np.amax: reduce_max, np.amin: reduce_min})
+
+
+def gathered(a: Array, axis: Axis) -> Array:
+    """The axes of a reduction made into one, in front."""
+    axes = normalized(axis, a.ndim)
+    rest = [i for i in range(a.ndim) if i not in axes]
+    shape = tuple([a.shape[i] for i in rest])
+    return a.transpose((*axes, *rest)).reshape((count(a.shape, axis), *shape))
+
+
+@composite(np.ptp)
+def ptp(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The largest element minus the smallest ("peak to peak")."""
+    return np.max(a, axis=axis, keepdims=keepdims) - np.min(a, axis=axis, keepdims=keepdims)
+
+
+@composite(np.average)
+def average(a: Array, axis: Axis = None, weights: Array = None, *, keepdims: bool = False) -> Array:
+    """The mean with weights, of the shape of ``a`` or of its part along ``axis``.
+
+    Raises
+    ------
+    ValueError
+        If the weights have neither shape.
+    ZeroDivisionError
+        If they sum to zero.
+    """
+    a = as_array(a)
+    if weights is None:
+        return mean(a, axis, keepdims=keepdims)
+    weights = as_array(weights)
+    if weights.shape != a.shape:
+        axes = normalized(axis, a.ndim)
+        if axis is None or weights.shape != tuple([a.shape[i] for i in axes]):
+            raise ValueError(
+                f"average of {described(a)} over axis={axis}: the weights have {described(weights)}"
+                f", but must have its shape, or with an axis the shape along that"
+            )
+        shape = tuple([n if i in axes else 1 for i, n in enumerate(a.shape)])
+        weights = weights.transpose(tuple(np.argsort(axes))).reshape(shape)
+    total = np.sum(weights, axis=axis, keepdims=keepdims)
+    if np.any(total == 0):
+        raise ZeroDivisionError(f"average over axis={axis}: the weights sum to zero")
+    return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
+
+
+@composite(np.median)
+def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The middle element, or the mean of the two; nan if there is one."""
+    rows = np.sort(gathered(a, axis), axis=0)
+    n = len(rows)
+    middle = mean(rows[(n - 1) // 2 : n // 2 + 1], 0)
+    y = np.where(np.sum(np.isnan(rows), axis=0) > 0, np.nan, middle)
+    return restored(y, a.shape, axis, False) if keepdims else y
 
 
 @composite(np.var)
@@ -62,44 +361,13 @@ def std(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False)
 @composite(np.prod)
 def prod(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Products by repeated halving: right also where factors are 0, unlike the rule g * y / x."""
-    axes = normalized(axis, a.ndim)
-    rest = [i for i in range(a.ndim) if i not in axes]
-    shape = tuple([a.shape[i] for i in rest])
-    factors = a.transpose((*axes, *rest)).reshape((count(a.shape, axis), *shape))
+    factors = gathered(a, axis)
     while len(factors) > 1:
         half = len(factors) // 2
         pairs = factors[:half] * factors[half : 2 * half]
         factors = np.concatenate([pairs, factors[2 * half :]]) if len(factors) % 2 else pairs
     product = factors[0] if len(factors) else reduce_sum(factors, axis=0) + 1
     return restored(product, a.shape, axis, False) if keepdims else product
-
-
-@composite(np.moveaxis)
-def moveaxis(a: Array, source: Axis, destination: Axis) -> Array:
-    """Some axes moved to other places."""
-    moved = normalized(source, a.ndim)
-    axes = [i for i in range(a.ndim) if i not in moved]
-    for place, i in sorted(zip(normalized(destination, a.ndim), moved, strict=True)):
-        axes.insert(place, i)
-    return a.transpose(tuple(axes))
-
-
-@composite(np.expand_dims)
-def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
-    """New axes of length 1."""
-    return a.reshape(np.expand_dims(unwrapped(a), axis).shape)
-
-
-@composite(np.squeeze)
-def squeeze(a: Array, axis: Axis = None) -> Array:
-    """Without axes of length 1."""
-    return a.reshape(np.squeeze(unwrapped(a), axis).shape)
-
-
-@composite(np.stack)
-def stack(arrays: Iterable[Array], axis: int = 0) -> Array:
-    """Arrays of one shape along a new axis."""
-    return concatenate([np.expand_dims(x, axis) for x in arrays], axis)
 
 
 @composite(np.cumprod)
@@ -113,11 +381,37 @@ def cumprod(a: Array, axis: int | None = None) -> Array:
     return y if axis is None else np.moveaxis(y, 0, axis)
 
 
+@composite(np.diff)
+def diff(a: Array, n: int = 1, axis: int = -1) -> Array:
+    """Differences of neighbours along an axis, taken ``n`` times."""
+    if n < 0:
+        raise ValueError(f"np.diff takes differences n times, n={n}")
+    for _ in range(n):
+        a = a[along(axis, a.ndim, slice(1, None))] - a[along(axis, a.ndim, slice(None, -1))]
+    return a
+
+
+@composite(np.ediff1d)
+def ediff1d(ary: Array) -> Array:
+    """Differences of neighbours in row-major order."""
+    return np.diff(ary.ravel())
+
+
+@composite(np.trapezoid)
+def trapezoid(y: Array, x: Array = None, dx: Array = 1.0, axis: int = -1) -> Array:
+    """The integral along an axis by the trapezoidal rule."""
+    y = np.moveaxis(as_array(y), axis, -1)
+    if x is not None:
+        x = as_array(x)
+        dx = np.diff(x if x.ndim == 1 else np.moveaxis(x, axis, -1))
+    return np.sum(dx * (y[..., 1:] + y[..., :-1]), axis=-1) / 2
+
+
 @composite(np.linalg.norm)
 def norm_of_order(
     x: Array, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False
 ) -> Array:
-    """Vector norms of any order, and the Frobenius norm; its subgradient at 0 is 0.
+    """Vector norms of any order, and the Frobenius norm; the subgradient at 0 is 0.
 
     Raises
     ------
@@ -138,7 +432,508 @@ def norm_of_order(
         return extreme(size, axis=axis, keepdims=keepdims)
     if ord == 0:
         return reduce_sum((x != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
-    return reduce_sum(size**ord, axis=axis, keepdims=keepdims) ** (1 / ord)
+    total = reduce_sum(size**ord, axis=axis, keepdims=keepdims)
+    return np.where(total == 0, 0, (total + (total == 0)) ** (1 / ord))
+
+
+# ---- products -----------------------------------------------------------------------------------
+
+
+@composite(np.dot)
+def dot(a: Array, b: Array) -> Array:
+    """The product of matrices or vectors; of more axes, the last with the last but one."""
+    a, b = as_array(a), as_array(b)
+    if not (a.ndim and b.ndim):
+        return a * b
+    return np.matmul(a, b) if b.ndim <= 2 else np.tensordot(a, b, (-1, -2))
+
+
+@composite(np.inner)
+def inner(a: Array, b: Array) -> Array:
+    """Sums of products along the last axes."""
+    a, b = as_array(a), as_array(b)
+    return np.tensordot(a, b, (-1, -1)) if a.ndim and b.ndim else a * b
+
+
+@composite(np.outer)
+def outer(a: Array, b: Array) -> Array:
+    """All products of an element of one with an element of the other."""
+    return as_array(a).reshape((-1, 1)) * as_array(b).reshape((1, -1))
+
+
+@composite(np.vdot)
+def vdot(a: Array, b: Array) -> Array:
+    """The sum of products of all elements; complex ones of the first are conjugated."""
+    first = np.conjugate(a) if np.iscomplexobj(a) else a
+    return np.dot(np.ravel(first), np.ravel(b))
+
+
+@composite(np.tensordot)
+def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
+    """Sums of products over some axes of each: ``axes`` are as many as that, or which ones."""
+    a, b = as_array(a), as_array(b)
+    if np.ndim(axes) == 0:
+        axes = range(a.ndim - axes, a.ndim), range(axes)
+    over_a, over_b = normalized(axes[0], a.ndim), normalized(axes[1], b.ndim)
+    if [a.shape[i] for i in over_a] != [b.shape[i] for i in over_b]:
+        raise ValueError(
+            f"tensordot: {described(a)} along {over_a}, {described(b)} along {over_b}: the lengths "
+            f"must be the same"
+        )
+    rest_a = [i for i in range(a.ndim) if i not in over_a]
+    rest_b = [i for i in range(b.ndim) if i not in over_b]
+    rows = [a.shape[i] for i in rest_a]
+    columns = [b.shape[i] for i in rest_b]
+    summed = count(a.shape, over_a)
+    left = a.transpose((*rest_a, *over_a)).reshape((math.prod(rows), summed))
+    right = b.transpose((*over_b, *rest_b)).reshape((summed, math.prod(columns)))
+    return np.matmul(left, right).reshape((*rows, *columns))
+
+
+@composite(np.kron)
+def kron(a: Array, b: Array) -> Array:
+    """Blocks of ``b``, each multiplied by an element of ``a``."""
+    a, b = as_array(a), as_array(b)
+    ndim = max(a.ndim, b.ndim)
+    blocks = (1,) * (ndim - a.ndim) + a.shape
+    inside = (1,) * (ndim - b.ndim) + b.shape
+    left = a.reshape(tuple([length for n in blocks for length in (n, 1)]))
+    right = b.reshape(tuple([length for n in inside for length in (1, n)]))
+    return (left * right).reshape(tuple([m * n for m, n in zip(blocks, inside, strict=True)]))
+
+
+@composite(np.cross)
+def cross(
+    a: Array, b: Array, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None
+) -> Array:
+    """The vector product in three dimensions."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = np.moveaxis(as_array(a), axisa, -1), np.moveaxis(as_array(b), axisb, -1)
+    if (a.shape[-1], b.shape[-1]) != (3, 3):
+        raise ValueError(f"cross: {described(a)}, {described(b)}: the vectors must have length 3")
+    after, before = [1, 2, 0], [2, 0, 1]
+    return np.moveaxis(a[..., after] * b[..., before] - a[..., before] * b[..., after], -1, axisc)
+
+
+@composite(np.convolve)
+def convolve(a: Array, v: Array, mode: str = "full") -> Array:
+    """Sums of ``a[i] * v[j]``, one for each value of ``i + j``."""
+    a, v = as_array(a), as_array(v)
+    if a.ndim > 1 or v.ndim > 1 or not (a.size and v.size):
+        raise ValueError(f"convolve: {described(a)}, {described(v)}: must be 1-d and not empty")
+    places = np.arange(a.size)[:, None] + np.arange(v.size)
+    total = a.size + v.size - 1
+    full = scatter(np.outer(a, v), places, key=(Index,), shape=(total,))
+    short = min(a.size, v.size)
+    outside = {"full": 0, "same": short - 1, "valid": 2 * (short - 1)}  # in front and behind
+    if mode not in outside:
+        raise ValueError(f"mode is 'full', 'same' or 'valid', not {mode!r}")
+    start = outside[mode] // 2
+    return full[start : start + total - outside[mode]]
+
+
+LETTERS = [chr(code) for code in range(ord("A"), ord("z") + 1) if chr(code).isalpha()]
+
+
+@composite(np.einsum)
+def einsum(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
+    """Einstein's summation convention: products, summed over the letters that the output lacks.
+
+    Diagonals are taken, letters that only one operand has are summed, and lengths 1 that stretch
+    are dropped; what is left is one `contraction`.
+
+    Raises
+    ------
+    TypeError
+        If the subscripts are not one string, in front of the operands.
+    ValueError
+        If they do not fit the shapes.
+    """
+    if not isinstance(subscripts, str):
+        raise TypeError("np.einsum on tensors takes the subscripts as one string: 'ij,jk->ik'")
+    arrays = [as_array(x) for x in operands]
+    np.einsum_path(subscripts, *[unwrapped(x) for x in arrays])  # raises if they do not fit
+    terms, output = spelled_out(subscripts, arrays)
+    pairs = [without_repeats(x, term) for x, term in zip(arrays, terms, strict=True)]
+    lengths = [dict(zip(term, x.shape, strict=True)) for x, term in pairs]
+    stretching = {letter for length in lengths for letter in length if length[letter] != 1}
+    pairs = [
+        summed_over(x, term, {letter for letter in stretching if length.get(letter) == 1})
+        for (x, term), length in zip(pairs, lengths, strict=True)
+    ]
+    letters = output + "".join([term for _, term in pairs])
+    lonely = {letter for letter in letters if letters.count(letter) == 1}
+    pairs = [summed_over(x, term, lonely) for x, term in pairs]
+    return contraction(
+        *[x for x, _ in pairs],
+        subscripts=",".join([term for _, term in pairs]) + "->" + output,
+        optimize=optimize,
+    )
+
+
+def spelled_out(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
+    """The letters of the operands and of the output, each ellipsis in letters, too."""
+    inputs, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms = inputs.split(",")
+    if not arrow:
+        output = "..." + "".join(c for c in LETTERS if inputs.count(c) == 1)
+    hidden = [x.ndim - len(t.replace("...", "")) for x, t in zip(operands, terms, strict=True)]
+    ellipsis = "".join([c for c in LETTERS if c not in inputs][: max(hidden)])
+    if ellipsis and "..." not in output:
+        raise ValueError(f"einsum: the output in {subscripts!r} must have an ellipsis, too")
+    terms = [
+        term.replace("...", ellipsis[len(ellipsis) - n :])
+        for term, n in zip(terms, hidden, strict=True)
+    ]
+    return terms, output.replace("...", ellipsis)
+
+
+def without_repeats(x: Array, term: str) -> tuple[Array, str]:
+    """An operand of which each letter stands for one axis: in place of two, their diagonal."""
+    for letter in term:
+        while term.count(letter) > 1:
+            i = term.index(letter)
+            j = term.index(letter, i + 1)
+            if x.shape[i] != x.shape[j]:
+                raise ValueError(
+                    f"einsum: in the operand of {described(x)}, the letter {letter!r} stands for "
+                    f"lengths {x.shape[i]} and {x.shape[j]}"
+                )
+            x = np.diagonal(x, axis1=i, axis2=j)
+            term = term[:i] + term[i + 1 : j] + term[j + 1 :] + letter
+    return x, term
+
+
+def summed_over(x: Array, term: str, letters: set[str]) -> tuple[Array, str]:
+    """An operand without these letters."""
+    axes = tuple([i for i, letter in enumerate(term) if letter in letters])
+    rest = "".join([letter for letter in term if letter not in letters])
+    return (reduce_sum(x, axis=axes) if axes else x), rest
+
+
+def contraction_rule(
+    g: Array, xs: tuple[Array, ...], i: int, subscripts: str, optimize: Any
+) -> Array:
+    """The cotangent of an operand: that of the output, contracted with the other operands."""
+    inputs, output = subscripts.split("->")
+    terms = inputs.split(",")
+    factors = (g, *xs[:i], *xs[i + 1 :])
+    letters = ",".join([output, *terms[:i], *terms[i + 1 :]])
+    # an optimal path for the output is none for the cotangent, which has to find its own
+    return contraction(*factors, subscripts=f"{letters}->{terms[i]}", optimize=bool(optimize))
+
+
+@primitive(r"\mathrm{einsum}($xs)", name="einsum", xs=contraction_rule)
+def contraction(*xs: Array, subscripts: str, optimize: Any = False) -> Array:
+    """`np.einsum` where each letter of an operand is unique in it, and stands elsewhere, too."""
+    return np.einsum(subscripts, *xs, optimize=optimize)
+
+
+# ---- shapes -------------------------------------------------------------------------------------
+
+
+@composite(np.moveaxis)
+def moveaxis(a: Array, source: Axis, destination: Axis) -> Array:
+    """Some axes moved to other places."""
+    moved = normalized(source, a.ndim)
+    axes = [i for i in range(a.ndim) if i not in moved]
+    for place, i in sorted(zip(normalized(destination, a.ndim), moved, strict=True)):
+        axes.insert(place, i)
+    return a.transpose(tuple(axes))
+
+
+@composite(np.matrix_transpose)
+def matrix_transpose(x: Array) -> Array:
+    """The matrix, or stack of matrices, transposed."""
+    return x.swapaxes(-1, -2)
+
+
+@composite(np.expand_dims)
+def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
+    """New axes of length 1."""
+    return a.reshape(np.expand_dims(unwrapped(a), axis).shape)
+
+
+@composite(np.squeeze)
+def squeeze(a: Array, axis: Axis = None) -> Array:
+    """Without axes of length 1."""
+    return a.reshape(np.squeeze(unwrapped(a), axis).shape)
+
+
+def with_axes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """One of `np.atleast_1d` and its kin, which add axes of length 1 where they lack."""
+
+    def extend(*arys: Array) -> Any:
+        extended = tuple([as_array(x).reshape(function(unwrapped(x)).shape) for x in arys])
+        return extended[0] if len(arys) == 1 else extended
+
+    return extend
+
+
+EXTENDING: tuple[Any, ...] = (np.atleast_1d, np.atleast_2d, np.atleast_3d)
+implementations.update({function: with_axes(function) for function in EXTENDING})
+
+
+@composite(np.broadcast_arrays)
+def broadcast_arrays(*args: Array) -> tuple[Array, ...]:
+    """All repeated to the shape that they have together."""
+    shape = np.broadcast_shapes(*[np.shape(x) for x in args])
+    return tuple([np.broadcast_to(x, shape) for x in args])
+
+
+@composite(np.meshgrid)
+def meshgrid(*xi: Array, sparse: bool = False, indexing: str = "xy") -> tuple[Array, ...]:
+    """The coordinates of the points of a grid, from those along its axes."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError(f"indexing is 'xy' or 'ij', not {indexing!r}")
+    n = len(xi)
+    axes = [1, 0, *range(2, n)] if indexing == "xy" and n > 1 else range(n)
+    grids = [
+        as_array(x).reshape((1,) * axis + (-1,) + (1,) * (n - 1 - axis))
+        for x, axis in zip(xi, axes, strict=True)
+    ]
+    return tuple(grids) if sparse else np.broadcast_arrays(*grids)
+
+
+# ---- elements in other places -------------------------------------------------------------------
+
+
+def moves(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A NumPy function that only moves elements: it moves their numbers, and they follow."""
+
+    def move(*args: Any, **kwargs: Any) -> Any:
+        first, *rest = args or (kwargs.pop(parameter_names(function)[0]),)
+        a = as_array(first)
+        numbers = np.arange(a.size).reshape(a.shape)
+        options = {name: unwrapped(value) for name, value in kwargs.items()}
+        return a.ravel()[function(numbers, *map(unwrapped, rest), **options)]
+
+    return move
+
+
+MOVING: tuple[Any, ...] = (
+    *(np.roll, np.rollaxis, np.flip, np.fliplr, np.flipud, np.rot90),
+    *(np.repeat, np.tile, np.delete, np.diagonal),
+)
+implementations.update({function: moves(function) for function in MOVING})
+
+
+@composite(np.pad)
+def pad(array: Array, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Array:
+    """A frame around an array, of constants or of its own elements.
+
+    Raises
+    ------
+    ValueError
+        For a mode that makes new numbers.
+    """
+    if mode == "constant":
+        inside = np.pad(np.ones(array.shape, bool), pad_width)
+        frame = np.pad(np.zeros_like(unwrapped(array)), pad_width, constant_values=constant_values)
+        return scatter(array.ravel(), inside, key=(Index,), shape=inside.shape) + frame
+    if mode not in ("edge", "reflect", "symmetric", "wrap") or constant_values != 0:
+        raise ValueError(
+            f"pad with mode={mode!r}, constant_values={constant_values!r} is not supported: "
+            f"'constant' with values is, and 'edge', 'reflect', 'symmetric' and 'wrap' without"
+        )
+    return moves(np.pad)(array, pad_width, mode)
+
+
+@composite(np.trace)
+def trace(a: Array, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Array:
+    """The sum along a diagonal."""
+    return np.sum(np.diagonal(a, offset, axis1, axis2), axis=-1)
+
+
+@composite(np.diag)
+def diag(v: Array, k: int = 0) -> Array:
+    """A matrix with a vector on its k-th diagonal; or, of a matrix, that diagonal."""
+    if v.ndim == 2:
+        return np.diagonal(v, k)
+    if v.ndim != 1:
+        raise ValueError(f"diag of {described(v)}: it takes a vector or a matrix")
+    n = v.size + abs(k)
+    rows, columns = np.arange(v.size) + max(-k, 0), np.arange(v.size) + max(k, 0)
+    return scatter(v, rows, columns, key=(Index, Index), shape=(n, n))
+
+
+@composite(np.diagflat)
+def diagflat(v: Array, k: int = 0) -> Array:
+    """A matrix with all elements on its k-th diagonal."""
+    return np.diag(v.ravel(), k)
+
+
+def lower(m: Array, k: int) -> Array:
+    """Where a matrix has its lower triangle, up to the k-th diagonal."""
+    rows, columns = m.shape[max(m.ndim - 2, 0)], m.shape[-1]
+    return np.arange(columns) <= np.arange(rows)[:, None] + k
+
+
+@composite(np.tril)
+def tril(m: Array, k: int = 0) -> Array:
+    """The lower triangle up to the k-th diagonal, with zeros above."""
+    return np.where(lower(m, k), m, 0)
+
+
+@composite(np.triu)
+def triu(m: Array, k: int = 0) -> Array:
+    """The upper triangle from the k-th diagonal on, with zeros below."""
+    return np.where(lower(m, k - 1), 0, m)
+
+
+@composite(np.take)
+def take(a: Array, indices: Array, axis: int | None = None) -> Array:
+    """The elements at places along an axis, of the flattened array if there is none."""
+    a = as_array(a)
+    places = np.asarray(unwrapped(indices)).astype(np.intp, casting="safe", copy=False)
+    return a.ravel()[places] if axis is None else a[along(axis, a.ndim, places)]
+
+
+@composite(np.take_along_axis)
+def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
+    """The elements at places along an axis, each row its own: as `np.argsort` gives them."""
+    arr, indices = as_array(arr), as_array(indices)
+    if axis is None:
+        arr, axis = arr.ravel(), 0
+    if indices.ndim != arr.ndim:
+        raise ValueError(
+            f"take_along_axis: indices of {described(indices)} for {described(arr)}: the number of "
+            f"axes must be the same"
+        )
+    (axis,) = normalized(axis, arr.ndim)
+    places = list(np.indices(arr.shape, sparse=True))
+    places[axis] = indices
+    return arr[tuple(places)]
+
+
+order = primitive(r"\mathrm{argsort}($x)", name="argsort")(
+    lambda x, *, axis, kind: np.argsort(x, axis=axis, kind=kind)
+)
+
+
+@composite(np.sort)
+def sort(a: Array, axis: int | None = -1, kind: Any = None) -> Array:
+    """The elements in ascending order, each with its own gradient, also among equals."""
+    if axis is None:
+        a, axis = a.ravel(), 0
+    (axis,) = normalized(axis, a.ndim)
+    return np.take_along_axis(a, order(a, axis=axis, kind=kind), axis)
+
+
+# ---- joining and splitting ----------------------------------------------------------------------
+
+
+@composite(np.stack)
+def stack(arrays: Iterable[Array], axis: int = 0) -> Array:
+    """Arrays of one shape along a new axis."""
+    return concatenate([np.expand_dims(x, axis) for x in arrays], axis)
+
+
+@composite(np.hstack)
+def hstack(tup: Iterable[Array]) -> Array:
+    """Arrays side by side."""
+    arrays = [np.atleast_1d(x) for x in tup]
+    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1)
+
+
+@composite(np.vstack)
+def vstack(tup: Iterable[Array]) -> Array:
+    """Arrays one below the other."""
+    return concatenate([np.atleast_2d(x) for x in tup], 0)
+
+
+@composite(np.dstack)
+def dstack(tup: Iterable[Array]) -> Array:
+    """Arrays one behind the other."""
+    return concatenate([np.atleast_3d(x) for x in tup], 2)
+
+
+@composite(np.column_stack)
+def column_stack(tup: Iterable[Array]) -> Array:
+    """Vectors as columns of a matrix, beside matrices."""
+    arrays = [as_array(x) for x in tup]
+    return concatenate([x if x.ndim > 1 else x.reshape((-1, 1)) for x in arrays], 1)
+
+
+@composite(np.block)
+def block(arrays: Any) -> Array:
+    """Nested lists of arrays joined: the innermost along the last axis, and so on outwards."""
+
+    def depth(part: Any) -> int:
+        return 1 + depth(part[0]) if isinstance(part, list) else 0
+
+    def joined(part: Any, level: int) -> Array:
+        if isinstance(part, list):
+            return concatenate([joined(x, level - 1) for x in part], -level)
+        x = as_array(part)
+        return x.reshape((1,) * (levels - x.ndim) + x.shape)
+
+    levels = depth(arrays)
+    return joined(arrays, levels)
+
+
+@composite(np.append)
+def append(arr: Array, values: Array, axis: int | None = None) -> Array:
+    """Two arrays one after the other, flattened if there is no axis."""
+    return concatenate([arr, values], axis)
+
+
+@composite(np.array_split)
+def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    """Parts along an axis: so many of nearly the same length, or those between given places."""
+    n = ary.shape[axis]
+    if np.ndim(indices_or_sections) == 0:
+        sections = int(indices_or_sections)
+        if sections <= 0:
+            raise ValueError(f"cannot split into {sections} parts")
+        each, longer = divmod(n, sections)
+        ends = [i * each + min(i, longer) for i in range(1, sections)]
+    else:
+        ends = list(indices_or_sections)
+    return [ary[along(axis, ary.ndim, slice(*bounds))] for bounds in pairwise([0, *ends, n])]
+
+
+@composite(np.split)
+def split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
+    """Parts along an axis: so many of the same length, or those between given places."""
+    if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
+        raise ValueError(
+            f"split of {described(ary)} into {indices_or_sections} equal parts along axis {axis} "
+            f"is not possible: np.array_split makes some longer"
+        )
+    return np.array_split(ary, indices_or_sections, axis)
+
+
+def splits(name: str, axis: int) -> Callable[..., Any]:
+    """One of `np.vsplit` and its kin, which split along a fixed axis."""
+
+    def split_along(ary: Array, indices_or_sections: Any) -> list[Array]:
+        if ary.ndim <= axis and not (name == "hsplit" and ary.ndim == 1):
+            raise ValueError(f"{name} splits along axis {axis}, which {described(ary)} lacks")
+        return np.split(ary, indices_or_sections, min(axis, ary.ndim - 1))
+
+    return split_along
+
+
+implementations.update(
+    {np.vsplit: splits("vsplit", 0), np.hsplit: splits("hsplit", 1), np.dsplit: splits("dsplit", 2)}
+)
+
+
+# ---- arrays of the same shape -------------------------------------------------------------------
+
+
+@primitive("$fill_value", numpy=np.full_like)
+def full_like(x: Array, *, fill_value: Any, dtype: Any = None, shape: Any = None) -> Array:
+    """A constant everywhere."""
+    return np.full_like(x, fill_value, dtype=dtype, shape=shape)
+
+
+@primitive(r"\mathrm{empty}", numpy=np.empty_like)
+def empty_like(x: Array, *, dtype: Any = None, shape: Any = None) -> Array:
+    """An array whose values nobody has set."""
+    return np.empty_like(x, dtype=dtype, shape=shape)
 
 
 # ---- functions that only look -------------------------------------------------------------------
@@ -147,19 +942,36 @@ def norm_of_order(
 def on_data(function: Callable[..., Any]) -> Callable[..., Any]:
     """A NumPy function that looks at values without being part of the computation."""
 
+    def plain(value: Any) -> Any:
+        return type(value)(map(plain, value)) if type(value) in (list, tuple) else unwrapped(value)
+
     def look(*args: Any, **kwargs: Any) -> Any:
-        plain = [[unwrapped(x) for x in a] if isinstance(a, list) else unwrapped(a) for a in args]
-        return function(*plain, **{name: unwrapped(value) for name, value in kwargs.items()})
+        return function(*map(plain, args), **{name: plain(x) for name, x in kwargs.items()})
 
     return look
 
 
-for _function in (
-    *(np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.result_type, np.can_cast),
+# What gives values back, such as np.unique or np.quantile, is not here: that would cut the graph.
+LOOKING: tuple[Any, ...] = (
+    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type),
     *(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.argwhere),
     *(np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted, np.digitize, np.lexsort),
     *(np.all, np.any, np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isin),
-    *(np.array2string, np.array_repr, np.array_str, np.save, np.savetxt, np.savez, np.histogram),
-    *(np.may_share_memory, np.shares_memory, np.bincount),
-):
-    implementations[_function] = on_data(_function)
+    *(np.isposinf, np.isneginf, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj),
+    *(np.tril_indices_from, np.triu_indices_from, np.diag_indices_from, np.ix_, np.unravel_index),
+    *(np.array2string, np.array_repr, np.array_str, np.einsum_path),
+    *(np.save, np.savetxt, np.savez, np.savez_compressed, np.may_share_memory, np.shares_memory),
+)
+implementations.update({function: on_data(function) for function in LOOKING})
+
+
+@composite(np.bincount)
+def bincount(x: Array, *, minlength: int = 0) -> Array:
+    """How often each number occurs; weights, which would be part of the computation, are not."""
+    return np.bincount(unwrapped(x), minlength=minlength)
+
+
+@composite(np.histogram)
+def histogram(a: Array, bins: Any = 10, range: Any = None) -> tuple[Array, Array]:
+    """Counts of the elements in intervals, and the edges of these: for looking at, likewise."""
+    return np.histogram(unwrapped(a), unwrapped(bins), range)

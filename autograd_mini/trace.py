@@ -8,11 +8,9 @@ record.  `debug` listens in the same way, and complains.
 
 from __future__ import annotations
 
-import linecache
+import os
 import sys
-import zlib
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -23,7 +21,7 @@ from .core.graph import Node, listen
 from .core.primitive import Primitive
 from .core.tensor import Tensor, described, unwrapped
 
-PACKAGE = str(Path(__file__).parent)
+PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
 
 
 class Source(NamedTuple):
@@ -35,10 +33,12 @@ class Source(NamedTuple):
     @property
     def text(self) -> str:
         """What stands there."""
+        import linecache
+
         return linecache.getline(self.file, self.line).strip()
 
     def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.line}"
+        return f"{os.path.basename(self.file)}:{self.line}"  # noqa: PTH119
 
 
 def called_from() -> tuple[Source | None, set[Any]]:
@@ -318,6 +318,8 @@ def trace(function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any)
 
 def fingerprint(array: Any) -> int | None:
     """A checksum of an array's contents."""
+    import zlib
+
     return zlib.crc32(array.tobytes()) if isinstance(array, np.ndarray) else None
 
 

@@ -3,12 +3,12 @@
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import autograd_mini as ag
-from autograd_mini.draw import graph
 
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's dot is not here")
 
@@ -74,16 +74,16 @@ def test_without_dot_text_is_drawn_and_pictures_say_what_is_missing(tmp_path, mo
 
 def test_a_failing_or_endless_dot_is_reported(tmp_path, monkeypatch):
     drawing = ag.draw(a_run())
-    monkeypatch.setattr(graph.shutil, "which", lambda _: "dot")
+    monkeypatch.setattr(shutil, "which", lambda _: "dot")
     failed = subprocess.CompletedProcess([], 1, b"", b"bad graph")
-    monkeypatch.setattr(graph.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(RuntimeError, match="dot failed: bad graph"):
         drawing.save(tmp_path / "graph.svg")
 
     def endless(command, timeout, **_):
         raise subprocess.TimeoutExpired(command, timeout)
 
-    monkeypatch.setattr(graph.subprocess, "run", endless)
+    monkeypatch.setattr(subprocess, "run", endless)
     with pytest.raises(RuntimeError, match="more than 20 s"):
         drawing.save(tmp_path / "graph.png")
 
@@ -92,7 +92,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(graph.Path, "replace", full)
+    monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="no space"):
         ag.draw(a_run()).save(tmp_path / "graph.gv")
     assert list(tmp_path.iterdir()) == []

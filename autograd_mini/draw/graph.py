@@ -8,11 +8,6 @@ went backward, the gradient: in full for a few numbers, else its Euclidean norm.
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
-import unicodedata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +15,8 @@ import numpy as np
 from ..trace import Call, Trace, Value
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import graphviz
 
 SECONDS = 20  # dot can take hours over a large graph
@@ -68,32 +65,27 @@ class Drawing:
         RuntimeError
             If ``dot`` fails or takes more than 20 seconds.
         """
-        path = Path(path)
-        suffix = path.suffix[1:].lower()
+        from ..files import write_whole
+
+        suffix = os.path.splitext(path)[1][1:].lower()  # noqa: PTH122 - pathlib is slow to import
         if suffix in ("gv", "dot"):
-            content = self.source.encode()
-        elif suffix in FORMATS:
-            content = rendered(self.source, suffix)
-        else:
-            raise ValueError(f"{path.name}: the suffix is one of .gv .dot .{' .'.join(FORMATS)}")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return path
+            return write_whole(path, self.source.encode())
+        if suffix in FORMATS:
+            return write_whole(path, rendered(self.source, suffix))
+        raise ValueError(f"{path}: the suffix is one of .gv .dot .{' .'.join(FORMATS)}")
 
     def _repr_svg_(self) -> str | None:
         """The picture in a notebook, where there is a `dot`."""
+        import shutil
+
         return rendered(self.source, "svg").decode() if shutil.which("dot") else None
 
 
 def rendered(source: str, suffix: str) -> bytes:
     """Have Graphviz's program lay the graph out."""
+    import shutil
+    import subprocess
+
     program = shutil.which("dot")
     if program is None:
         raise FileNotFoundError(
@@ -201,6 +193,8 @@ def summary(array: Any) -> str:
 
 def plain(name: str) -> str:
     """A name without characters that a picture could not show or that would hide others."""
+    import unicodedata
+
     kept = [
         "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf", "Cs", "Cn") else c
         for c in name[: LONGEST + 1]
