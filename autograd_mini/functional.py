@@ -74,8 +74,7 @@ def pulled_back(
     order, targets = newest_first(history(y)), {history(tensor) for tensor in tensors}
     seed = cotangent_of(y, gradient)
     found = backpropagate(leading_to(targets, order), targets, seed, create_graph)
-    cotangents = [found.get(history(tensor)) for tensor in tensors]
-    return [c if isinstance(c, Tensor) or c is None else wrap(c) for c in cotangents]
+    return [found.get(history(tensor)) for tensor in tensors]
 
 
 # ---- nests of arrays ----------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 Importing this module is what makes them known.  A function that is neither here nor in the core
 raises on a Tensor: never a silent plain array.
+
+Where there is no derivative, they take a subgradient: at a tie both operands get half, the gradient
+of `np.hypot` at the origin is 0, and equal elements that are sorted keep to the order found.
 """
 
 from __future__ import annotations
@@ -169,7 +172,7 @@ def sinc(x: Array) -> Array:
 def polyval(p: Array, x: Array) -> Array:
     """A polynomial with the coefficients ``p``, that of the highest power first, at ``x``."""
     y = np.zeros_like(x)
-    for coefficient in p:
+    for coefficient in as_array(p):
         y = y * x + coefficient
     return y
 
@@ -882,11 +885,11 @@ def append(arr: Array, values: Array, axis: int | None = None) -> Array:
 @composite(np.array_split)
 def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Parts along an axis: so many of nearly the same length, or those between given places."""
-    n = ary.shape[axis]
+    n = count(ary.shape, axis)
     if np.ndim(indices_or_sections) == 0:
         sections = int(indices_or_sections)
         if sections <= 0:
-            raise ValueError(f"cannot split into {sections} parts")
+            raise ValueError(f"cannot split {described(ary)} into {sections} parts")
         each, longer = divmod(n, sections)
         ends = [i * each + min(i, longer) for i in range(1, sections)]
     else:
@@ -897,28 +900,33 @@ def array_split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Arr
 @composite(np.split)
 def split(ary: Array, indices_or_sections: Any, axis: int = 0) -> list[Array]:
     """Parts along an axis: so many of the same length, or those between given places."""
-    if np.ndim(indices_or_sections) == 0 and ary.shape[axis] % indices_or_sections:
+    parts: list[Array] = np.array_split(ary, indices_or_sections, axis)
+    if np.ndim(indices_or_sections) == 0 and parts[0].shape != parts[-1].shape:
         raise ValueError(
-            f"split of {described(ary)} into {indices_or_sections} equal parts along axis {axis} "
-            f"is not possible: np.array_split makes some longer"
+            f"split of {described(ary)} along axis {axis} into {indices_or_sections} parts of the "
+            f"same length is not possible: np.array_split makes some longer"
         )
-    return np.array_split(ary, indices_or_sections, axis)
+    return parts
 
 
-def splits(name: str, axis: int) -> Callable[..., Any]:
-    """One of `np.vsplit` and its kin, which split along a fixed axis."""
-
-    def split_along(ary: Array, indices_or_sections: Any) -> list[Array]:
-        if ary.ndim <= axis and not (name == "hsplit" and ary.ndim == 1):
-            raise ValueError(f"{name} splits along axis {axis}, which {described(ary)} lacks")
-        return np.split(ary, indices_or_sections, min(axis, ary.ndim - 1))
-
-    return split_along
+@composite(np.hsplit)
+def hsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+    """Parts side by side."""
+    return np.split(ary, indices_or_sections, min(ary.ndim - 1, 1))
 
 
-implementations.update(
-    {np.vsplit: splits("vsplit", 0), np.hsplit: splits("hsplit", 1), np.dsplit: splits("dsplit", 2)}
-)
+@composite(np.vsplit)
+def vsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+    """Parts one below the other."""
+    if ary.ndim < 2:
+        raise ValueError(f"vsplit of {described(ary)}: it takes matrices, or arrays of more axes")
+    return np.split(ary, indices_or_sections, 0)
+
+
+@composite(np.dsplit)
+def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
+    """Parts one behind the other."""
+    return np.split(ary, indices_or_sections, 2)
 
 
 # ---- arrays of the same shape -------------------------------------------------------------------

@@ -215,13 +215,13 @@ def sweep(
             found[node] = g
         if node.serial < newest_write:
             writes.check(node)
-        for position, parent in enumerate(node.parents):
+        position = 0
+        for parent in node.parents:
             if parent in useful:
                 cotangent = pull_back(node, position, g, wrap)
-                if parent in cotangents:
-                    cotangents[parent] = cotangents[parent] + cotangent
-                else:
-                    cotangents[parent] = cotangent
+                known = cotangents.get(parent)
+                cotangents[parent] = cotangent if known is None else known + cotangent
+            position += 1  # noqa: SIM113 - enumerate makes a tuple for each operand
     return found
 
 
@@ -256,6 +256,8 @@ def look_up(node: Node, position: int, wish: Any, wrap: Wrap | None) -> Any:
     """The value of one word in a rule's parameter list."""
     primitive: Any = node.primitive
     first_of_many = len(primitive.operands) - 1
+    if isinstance(wish, int) and wrap is None:
+        return node.saved[wish]  # type: ignore[index]
     if wish == "like":
         return node.parents[position]
     if wish == "i":
@@ -264,7 +266,8 @@ def look_up(node: Node, position: int, wish: Any, wrap: Wrap | None) -> Any:
         return node.statics[wish]
     saved: Any = node.saved or ()
     if wrap is not None:
-        saved = [wrap(x, owner) for x, owner in zip(saved, (*node.parents, node), strict=False)]
+        owners = (*node.parents, node)
+        saved = [wrap(x, o) if hasattr(x, "dtype") else x for x, o in zip(saved, owners)]  # noqa: B905
     return saved[wish] if isinstance(wish, int) else tuple(saved[first_of_many:-1])
 
 

@@ -66,8 +66,11 @@ class Rule(NamedTuple):
     fetch: Callable[[tuple[Any, ...]], Any] | None  # all wishes at once, if all are positions
 
 
-class Keeps(dict[tuple[bool, ...], tuple[bool, ...] | None]):
-    """Which operands are differentiated -> which of (operands..., output) to keep for that."""
+class Keeps(dict[tuple[bool, ...], Any]):
+    """Which operands are differentiated -> what takes, from (None, operands..., output), what to keep.
+
+    Kept is the operand or the output itself where a rule wishes for it, else None.
+    """
 
     def __init__(self, primitive: Primitive) -> None:
         self.primitive = primitive
@@ -77,8 +80,9 @@ class Keeps(dict[tuple[bool, ...], tuple[bool, ...] | None]):
         wished = primitive.wished([i for i, wanted in enumerate(recorded) if wanted])
         if primitive.variadic and primitive.operands[-1] in wished:
             wished.update(range(len(primitive.operands) - 1, len(recorded)))
-        kept = (*[i in wished for i in range(len(recorded))], OUTPUT in wished)
-        result = kept if any(kept) else None
+        kept = [(i + 1) * (i in wished) for i in range(len(recorded))]
+        kept.append((len(recorded) + 1) * (OUTPUT in wished))
+        result = itemgetter(*kept) if any(kept) else None
         if not primitive.variadic:  # the patterns of any number of operands are not worth a cache
             self[recorded] = result
         return result

@@ -28,11 +28,9 @@ new = object.__new__
 # ---- calls --------------------------------------------------------------------------------------
 
 
-def wrap(data: Any, node: Node | None = None) -> Any:
-    """Make a Tensor of an array as it is; what is no array (a Python number) stays as it is."""
-    if not hasattr(data, "dtype"):
-        return data
-    tensor = new(Tensor)
+def wrap(data: Any, node: Node | None = None) -> Tensor:
+    """Make a Tensor of an array as it is."""
+    tensor: Tensor = new(Tensor)
     tensor._data = data
     tensor._node = node
     tensor.grad = tensor.name = None
@@ -42,9 +40,16 @@ def wrap(data: Any, node: Node | None = None) -> Any:
 def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, Any]) -> Tensor:
     """Call a primitive on operands of which one at least is a Tensor, and record the call."""
     now = listening()
-    operands = tuple([np.asarray(x) if isinstance(x, list | tuple) else x for x in operands])
-    arrays = [x._data if isinstance(x, Tensor) else x for x in operands]
-    if primitive.statics:
+    arrays: list[Any] = []
+    parents: list[Node | None] = []
+    for x in operands:
+        if isinstance(x, Tensor):
+            arrays.append(x._data)
+            parents.append(x._node)
+        else:
+            arrays.append(np.asarray(x) if isinstance(x, (list, tuple)) else x)  # noqa: UP038
+            parents.append(None)
+    if primitive.defaults:
         statics = {**primitive.defaults, **statics}
     try:
         y = primitive.kernel(*arrays, **statics)
@@ -54,16 +59,15 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
         y = np.asarray(y)
     if now.observers and any(y is x for x in arrays):
         y = y.view()  # observers tell values apart by the identity of their arrays
-    parents: Any = tuple([x._node if isinstance(x, Tensor) else None for x in operands])
     node = None
-    if now.recording and primitive.rules and any(parents):
-        keeps = primitive.keeps[tuple([bool(parent) for parent in parents])]
-        saved: Any = keeps and tuple([x if k else None for x, k in zip((*arrays, y), keeps)])  # noqa: B905
+    if now.recording and primitive.rules and parents.count(None) != len(parents):
+        keeps = primitive.keeps[tuple([parent is not None for parent in parents])]
+        saved = keeps and keeps((None, *arrays, y))
         if primitive.variadic:
             many = arrays[len(primitive.operands) - 1 :]
             statics = {**statics, "likes": [Like(x.shape, x.dtype) for x in many]}
-        node = Node(primitive, parents, saved, statics, y.shape, y.dtype)
-    result: Tensor = wrap(y, node)
+        node = Node(primitive, tuple(parents), saved, statics, y.shape, y.dtype)
+    result = wrap(y, node)
     for observer in now.observers:
         observer.heard(primitive, operands, statics, result)
     return result
@@ -86,7 +90,7 @@ def apply_unary(primitive: Primitive, x: Tensor) -> Tensor:
     tensor._node = tensor.grad = tensor.name = None
     if parent is not None and now.recording and primitive.rules:
         keeps = primitive.keeps[True,]
-        saved = keeps and (data if keeps[0] else None, y if keeps[1] else None)
+        saved = keeps and keeps((None, data, y))
         tensor._node = Node(primitive, (parent,), saved, NO_STATICS, y.shape, y.dtype)
     return tensor
 
@@ -112,11 +116,7 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
     tensor._node = tensor.grad = tensor.name = None
     if now.recording and primitive.rules and not (a_parent is None and b_parent is None):
         keeps = primitive.keeps[a_parent is not None, b_parent is not None]
-        saved = keeps and (
-            a_data if keeps[0] else None,
-            b_data if keeps[1] else None,
-            y if keeps[2] else None,
-        )
+        saved = keeps and keeps((None, a_data, b_data, y))
         parents = (a_parent, b_parent)
         tensor._node = Node(primitive, parents, saved, NO_STATICS, y.shape, y.dtype)
     return tensor
@@ -187,8 +187,8 @@ def refuse_computed(tensor: Tensor, what: str) -> None:
 
 def refuse_recorded(*written: Any) -> None:
     """Raise if one of the Tensors that take part in a write in place is recorded."""
-    for tensor in written:
-        if isinstance(tensor, Tensor) and tensor._node is not None and listening().recording:
+    for tensor in written if listening().recording else ():
+        if isinstance(tensor, Tensor) and tensor._node is not None:
             raise RuntimeError(
                 f"writing in place would cut {described(tensor)} out of the graph. Build a new "
                 f"tensor: a = a + b, not a += b or out=a; np.where(mask, v, t) or np.stack of the "
@@ -201,13 +201,13 @@ def refuse_recorded(*written: Any) -> None:
 
 def write(target: Tensor, primitive: Primitive, operands: Any, statics: dict[str, Any]) -> Tensor:
     """Let a primitive write into a Tensor's own array: the one way in which values change."""
-    now = listening()
-    for observer in now.observers:
+    observers = listening().observers
+    for observer in observers:
         observer.writing(target)
     arrays = [x._data if isinstance(x, Tensor) else x for x in operands]
     primitive.kernel(*arrays, out=target._data, **statics)
     writes.note(target._data)
-    for observer in now.observers:
+    for observer in observers:
         observer.heard(primitive, operands, statics, target)
     return target
 
@@ -285,7 +285,9 @@ def cotangent_of(tensor: Tensor, gradient: Any) -> Any:
                 f"the tensor {described(tensor)} is not one number: start from a scalar such as "
                 f"t.sum(), or give the cotangent to start with, gradient=... of its shape"
             )
-        return np.ones_like(tensor._data)
+        one = tensor._data.copy()
+        one[...] = 1
+        return one
     if np.shape(gradient) != tensor.shape:
         raise ValueError(
             f"gradient has shape {np.shape(gradient)}, and the tensor {described(tensor)}: "
@@ -296,8 +298,8 @@ def cotangent_of(tensor: Tensor, gradient: Any) -> Any:
 
 def backpropagate(
     order: list[Node], targets: Iterable[Node], seed: Any, create_graph: bool
-) -> dict[Node, Any]:
-    """The cotangents of the targets: Tensors with a history if ``create_graph``, else arrays.
+) -> dict[Node, Tensor]:
+    """The cotangents of the targets, with a history if ``create_graph``.
 
     Each is in an array of its own.  While nobody listens, rules run on plain arrays.
     """
@@ -308,16 +310,17 @@ def backpropagate(
         return set_apart(sweep(order, start, targets, wrap), seed)
 
 
-def set_apart(found: dict[Node, Any], seed: Any) -> dict[Node, Any]:
-    """Copy the cotangents that share their array with another, with the seed, or are views."""
+def set_apart(found: dict[Node, Any], seed: Any) -> dict[Node, Tensor]:
+    """Make Tensors of cotangents, with copies of arrays that are views, or occur twice."""
     taken = {id(unwrapped(seed))}
     for node, cotangent in found.items():
-        data = unwrapped(cotangent)
-        if isinstance(data, np.generic):
-            found[node] = np.asarray(data)
-        elif id(data) in taken or data.base is not None:
-            found[node] = cotangent.copy()
-        taken.add(id(data))
+        if not isinstance(cotangent, Tensor):
+            is_number = isinstance(cotangent, np.generic)
+            cotangent = wrap(np.asarray(cotangent) if is_number else cotangent)
+        if id(cotangent._data) in taken or cotangent._data.base is not None:
+            cotangent = cotangent.copy()
+        taken.add(id(cotangent._data))
+        found[node] = cotangent
     return found
 
 
@@ -540,7 +543,7 @@ class Tensor(Operand):
 
     def detach(self) -> Tensor:
         """A Tensor on the same memory through which no gradient flows."""
-        return wrap(self._data)  # type: ignore[no-any-return]
+        return wrap(self._data)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         # np.testing compares numbers: it cannot cut a graph
@@ -588,15 +591,14 @@ class Tensor(Operand):
         order = newest_first(history(self))
         targets = [node for node in order if node.tensor is not None]
         found = backpropagate(order, targets, cotangent_of(self, gradient), create_graph)
-        for node, cotangent in found.items():
+        for node, gradient in found.items():
             tensor = node.tensor and node.tensor()
             if tensor is None:
                 continue
             if tensor.grad is not None and node.primitive is None:
                 with listen(recording=create_graph):
-                    cotangent = tensor.grad + cotangent
-            data, history_of_grad = unwrapped(cotangent), getattr(cotangent, "_node", None)
-            tensor.grad = wrap(data, history_of_grad if create_graph else None)
+                    gradient = tensor.grad + gradient
+            tensor.grad = gradient
 
     # -- numbers, sequences, indices --
 

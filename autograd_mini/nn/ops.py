@@ -20,11 +20,16 @@ def as_rows(x: Array) -> Array:
     return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
 
 
+def product(a: Array, b: Array) -> Array:
+    """``a @ b``, by the shorter way where ``a`` is a matrix: it takes half the time on small ones."""
+    return a.dot(b) if a.ndim == 2 else a @ b
+
+
 @primitive(
     r"$x\, {$weight}^T + $bias",
-    x=lambda g, weight: g @ weight,
-    weight=lambda g, x: as_rows(g).mT @ as_rows(x),
-    bias=lambda g: reduce_sum(as_rows(g), axis=0),
+    x=lambda g, weight: product(g, weight),
+    weight=lambda g, x: as_rows(g).T.dot(as_rows(x)),
+    bias=lambda g: np.add.reduce(as_rows(g), axis=0),
 )
 def linear(x: Array, weight: Array, bias: Array) -> Array:
     """A layer of affine functions, ``x @ weight.T + bias``.
@@ -53,7 +58,7 @@ def linear(x: Array, weight: Array, bias: Array) -> Array:
     """
     if weight.ndim != 2 or bias.shape != weight.shape[:1]:
         raise ValueError("weight has shape (n_out, n_in) and bias (n_out,)")
-    y = np.matmul(x, weight.T)
+    y = product(x, weight.T)
     return np.add(y, bias, out=y) if y.dtype == bias.dtype else y + bias
 
 
@@ -72,32 +77,44 @@ def share(g: Array, reduction: str, losses: int) -> Array:
     return g / losses if reduction == "mean" else g
 
 
-@primitive(r"\mathrm{onehot}($labels)")
-def one_hot(labels: Array, *, classes: int, dtype: Any) -> Array:
-    """A 1 in the column of each label, else 0."""
-    flat = labels.reshape(-1)
-    y = np.zeros_like(labels, shape=(flat.size, classes), dtype=dtype)
-    y[np.arange(flat.size), flat] = 1
-    return y.reshape((*labels.shape, classes))
+def mass(labels: Array) -> Array:
+    """The sum of the target probabilities of each example, which is 1 for class labels."""
+    return reduce_sum(labels, axis=-1, keepdims=True) if labels.dtype.kind == "f" else 1
 
 
-def residual(g: Array, logits: Array, labels: Array, reduction: str) -> Array:
-    """The famous ``softmax - target``, weighted with the cotangents of the losses."""
-    probabilities = softmax(logits)
+def through_softmax(g: Array, logits: Array, labels: Array) -> Array:
+    """The cotangent of the logits of `residual`, by the derivative of softmax."""
+    y = softmax(logits)
+    return mass(labels) * (y * (g - reduce_sum(g * y, axis=-1, keepdims=True)))
+
+
+@primitive(
+    r"\mathrm{softmax}($logits) - $labels",
+    logits=through_softmax,
+    labels=lambda g, logits: reduce_sum(g * softmax(logits), axis=-1, keepdims=True) - g,
+)
+def residual(logits: Array, labels: Array) -> Array:
+    """The famous ``softmax - target``: the derivative of the cross-entropy by the logits."""
+    y = softmax.kernel(logits)
     if labels.dtype.kind == "f":
-        difference = probabilities * reduce_sum(labels, axis=-1, keepdims=True) - labels
-    else:
-        difference = probabilities - one_hot(labels, classes=logits.shape[-1], dtype=logits.dtype)
-    weight = share(g, reduction, math.prod(logits.shape[:-1]))
-    return (weight if reduction != "none" else np.expand_dims(weight, -1)) * difference
+        return y * mass(labels) - labels
+    y -= labels[..., None] == np.arange(y.shape[-1])
+    return y
+
+
+def as_column(g: Array, reduction: str, logits: Array) -> Array:
+    """The cotangent of each example's loss, for all of its logits."""
+    if reduction == "mean":
+        return g / math.prod(logits.shape[:-1])
+    return g if reduction == "sum" else g[..., None]
 
 
 @primitive(
     r"\mathrm{CE}(\mathrm{softmax}($logits), $labels)",
-    logits=residual,
-    labels=lambda g, logits, reduction: (
-        -(share(g, reduction, math.prod(logits.shape[:-1]))[..., None]) * log_softmax(logits)
+    logits=lambda g, logits, labels, reduction: (
+        as_column(g, reduction, logits) * residual(logits, labels)
     ),
+    labels=lambda g, logits, reduction: -as_column(g, reduction, logits) * log_softmax(logits),
 )
 def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mean") -> Array:
     r"""The cross-entropy between labels and ``softmax(logits)``, without overflow.
@@ -146,10 +163,8 @@ def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mea
     if labels.shape != logits.shape[:-1] or labels.dtype.kind not in "iu":
         raise ValueError("labels are integers, one for each row of the logits")
     flat, classes = labels.reshape(-1), logits.shape[-1]
-    if flat.size and not 0 <= flat.min() <= flat.max() < classes:
-        raise ValueError(
-            f"labels go from {flat.min()} to {flat.max()}, but classes are 0..{classes - 1}"
-        )
+    if flat.size and np.minimum.reduce(flat) < 0:
+        raise ValueError(f"a label is {flat.min()}, but classes are 0..{classes - 1}")
     chosen = shifted.reshape((-1, classes))[np.arange(flat.size), flat].reshape(labels.shape)
     return averaged(log_total[..., 0] - chosen, reduction)
 
