@@ -38,7 +38,7 @@ from .core.ops import (
     zero,
 )
 from .core.primitive import composite, elementwise, implementations, primitive
-from .core.tensor import described, parameter_names, unwrapped
+from .core.tensor import described, parameter_names, unwrapped, wrap
 
 
 def as_array(x: Array) -> Array:
@@ -81,7 +81,7 @@ fmod       = elementwise(np.fmod,       r"\mathrm{fmod}($a, $b)",   analytic=Fal
                          a=lambda g: g, b=lambda g, a, b, y: -g * np.rint((a - y) / b))
 copysign   = elementwise(np.copysign,   r"|$a|\, \mathrm{sgn} $b",  analytic=False,
                          a=lambda g, a, y: g * (np.sign(a) * np.sign(y)), b=zero)
-heaviside  = elementwise(np.heaviside,  r"H($a)",                   analytic=False,
+heaviside  = elementwise(np.heaviside,  r"H_{$b}($a)",              analytic=False,
                          a=zero, b=lambda g, a: g * (a == 0))
 fabs       = elementwise(np.fabs,       r"|$x|", x=lambda g, x: g * np.sign(x), analytic=False)
 conjugate  = elementwise(np.conjugate,  r"\overline{$x}",           x=lambda g: g, analytic=False)
@@ -556,7 +556,7 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
     if not isinstance(subscripts, str):
         raise TypeError("np.einsum on tensors takes the subscripts as one string: 'ij,jk->ik'")
     arrays = [as_array(x) for x in operands]
-    np.einsum_path(subscripts, *[unwrapped(x) for x in arrays])  # raises if they do not fit
+    np.einsum_path(subscripts, *map(unwrapped, arrays), optimize=False)  # raises if they do not fit
     terms, output = spelled_out(subscripts, arrays)
     pairs = [without_repeats(x, term) for x, term in zip(arrays, terms, strict=True)]
     lengths = [dict(zip(term, x.shape, strict=True)) for x, term in pairs]
@@ -634,6 +634,14 @@ def contraction(*xs: Array, subscripts: str, optimize: Any = False) -> Array:
 
 
 # ---- shapes -------------------------------------------------------------------------------------
+
+
+@composite(np.swapaxes)
+def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
+    """Two axes exchanged."""
+    axes = list(range(a.ndim))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return a.transpose(tuple(axes))
 
 
 @composite(np.moveaxis)
@@ -932,16 +940,16 @@ def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
 # ---- arrays of the same shape -------------------------------------------------------------------
 
 
-@primitive("$fill_value", numpy=np.full_like)
-def full_like(x: Array, *, fill_value: Any, dtype: Any = None, shape: Any = None) -> Array:
+@composite(np.full_like)
+def full_like(a: Array, fill_value: Any, dtype: Any = None, *, shape: Any = None) -> Array:
     """A constant everywhere."""
-    return np.full_like(x, fill_value, dtype=dtype, shape=shape)
+    return wrap(np.full_like(unwrapped(a), fill_value, dtype=dtype, shape=shape))
 
 
-@primitive(r"\mathrm{empty}", numpy=np.empty_like)
-def empty_like(x: Array, *, dtype: Any = None, shape: Any = None) -> Array:
-    """An array whose values nobody has set."""
-    return np.empty_like(x, dtype=dtype, shape=shape)
+@composite(np.empty_like)
+def empty_like(prototype: Array, dtype: Any = None, *, shape: Any = None) -> Array:
+    """Any values will do: zeros, which are the same in each run."""
+    return np.full_like(prototype, 0, dtype=dtype, shape=shape)
 
 
 # ---- functions that only look -------------------------------------------------------------------

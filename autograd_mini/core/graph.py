@@ -161,8 +161,8 @@ class Writes:
 
 
 def overlap(a: Any, b: Any) -> bool:
-    """Whether two arrays may share memory."""
-    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.may_share_memory(a, b)
+    """Whether two arrays have an element in common."""
+    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.shares_memory(a, b)
 
 
 writes = Writes()

@@ -44,7 +44,8 @@ positive     = elementwise(np.positive,     r"$x",            x=lambda g: g)
 reciprocal   = elementwise(np.reciprocal,   r"\frac{1}{$x}",  x=lambda g, y: -g * np.square(y))
 square       = elementwise(np.square,       r"{$x}^2",        x=lambda g, x: g * (2 * x))
 sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",     x=lambda g, y: g / (2 * y))
-cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",  x=lambda g, y: g / (3 * np.square(y)))
+cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",  x=lambda g, y: g / (3 * np.square(y)),
+                           analytic=False)
 # b - (b != 0) keeps 0 * a**-1 away from a = 0; log(a + (a == 0)) takes 0**b as the constant 0
 power        = elementwise(np.power,        r"{$a}^{$b}",
                            a=lambda g, a, b: g * (b * a ** (b - (b != 0))),
@@ -447,14 +448,6 @@ def ravel(a: Array) -> Array:
     return a.reshape((a.size,))
 
 
-@composite(np.swapaxes)
-def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
-    """Two axes exchanged."""
-    axes = list(range(a.ndim))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
-    return a.transpose(tuple(axes))
-
-
 # ---- joining and indexing -----------------------------------------------------------------------
 
 
@@ -522,12 +515,14 @@ def index(x: Array, key: Any) -> Array:
 
 # ---- dtypes -------------------------------------------------------------------------------------
 
-convert = primitive("$x", name="astype", x=lambda g: g)(lambda x, *, dtype: x.astype(dtype))
-convert_to_integer = primitive("$x", name="astype")(lambda x, *, dtype: x.astype(dtype))
+@primitive("$x", name="astype", analytic=False, x=lambda g: g)
+def convert(x: Array, *, dtype: np.dtype[Any]) -> Array:
+    """The values in another dtype."""
+    return x.astype(dtype)
 
 
 @composite(ndarray.astype)
-def astype(x: Array, dtype: Any, *, copy: bool = True) -> Array:
-    """Another dtype; only between floating-point dtypes does a gradient flow."""
+def astype(x: Array, dtype: Any) -> Array:
+    """Another dtype; only to floating-point dtypes does a gradient flow."""
     dtype = np.dtype(dtype)
-    return (convert if dtype.kind == "f" else convert_to_integer)(x, dtype=dtype)
+    return convert(x if dtype.kind == "f" else x.detach(), dtype=dtype)

@@ -67,15 +67,15 @@ class Rule(NamedTuple):
 
 
 class Keeps(dict[tuple[bool, ...], Any]):
-    """Which operands are differentiated -> what takes, from (None, operands..., output), what to keep.
+    """Which operands are differentiated -> what picks the values to keep, None if there are none.
 
-    Kept is the operand or the output itself where a rule wishes for it, else None.
+    It picks from ``(None, operands..., output)``: None where no rule wishes for a value.
     """
 
     def __init__(self, primitive: Primitive) -> None:
         self.primitive = primitive
 
-    def __missing__(self, recorded: tuple[bool, ...]) -> tuple[bool, ...] | None:
+    def __missing__(self, recorded: tuple[bool, ...]) -> Any:
         primitive = self.primitive
         wished = primitive.wished([i for i, wanted in enumerate(recorded) if wanted])
         if primitive.variadic and primitive.operands[-1] in wished:
@@ -191,9 +191,9 @@ class Primitive:
         for operand in operands:
             if isinstance(operand, Operand):
                 return operand._apply(self, operands, statics)
-        if len(operands) == 1 and not hasattr(operands[0], "dtype"):
-            operands = (np.asarray(operands[0]),)
-        return self.kernel(*operands, **statics)
+        plain = list | tuple if len(operands) > 1 else list | tuple | float | int  # see NEP 50
+        arrays = [np.asarray(x) if isinstance(x, plain) else x for x in operands]
+        return self.kernel(*arrays, **statics)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

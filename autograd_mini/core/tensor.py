@@ -47,7 +47,7 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
             arrays.append(x._data)
             parents.append(x._node)
         else:
-            arrays.append(np.asarray(x) if isinstance(x, (list, tuple)) else x)  # noqa: UP038
+            arrays.append(np.asarray(x) if isinstance(x, (list, tuple)) else x)
             parents.append(None)
     if primitive.defaults:
         statics = {**primitive.defaults, **statics}
@@ -513,7 +513,7 @@ class Tensor(Operand):
     @property
     def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
         """The matrix, or stack of matrices, transposed."""
-        return self.swapaxes(-1, -2)  # type: ignore[no-any-return]
+        return self.transpose(*range(self.ndim - 2), -1, -2)
 
     def __repr__(self) -> str:
         values = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
