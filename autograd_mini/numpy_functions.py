@@ -560,19 +560,16 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
     terms, output = spelled_out(subscripts, arrays)
     pairs = [without_repeats(x, term) for x, term in zip(arrays, terms, strict=True)]
     lengths = [dict(zip(term, x.shape, strict=True)) for x, term in pairs]
-    stretching = {letter for length in lengths for letter in length if length[letter] != 1}
+    long = {letter for length in lengths for letter in length if length[letter] != 1}
     pairs = [
-        summed_over(x, term, {letter for letter in stretching if length.get(letter) == 1})
+        summed_over(x, term, {letter for letter in long if length.get(letter) == 1})
         for (x, term), length in zip(pairs, lengths, strict=True)
     ]
     letters = output + "".join([term for _, term in pairs])
     lonely = {letter for letter in letters if letters.count(letter) == 1}
     pairs = [summed_over(x, term, lonely) for x, term in pairs]
-    return contraction(
-        *[x for x, _ in pairs],
-        subscripts=",".join([term for _, term in pairs]) + "->" + output,
-        optimize=optimize,
-    )
+    subscripts = ",".join([term for _, term in pairs]) + "->" + output
+    return contraction(*[x for x, _ in pairs], subscripts=subscripts, optimize=optimize)
 
 
 def spelled_out(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
@@ -623,8 +620,7 @@ def contraction_rule(
     terms = inputs.split(",")
     factors = (g, *xs[:i], *xs[i + 1 :])
     letters = ",".join([output, *terms[:i], *terms[i + 1 :]])
-    # an optimal path for the output is none for the cotangent, which has to find its own
-    return contraction(*factors, subscripts=f"{letters}->{terms[i]}", optimize=bool(optimize))
+    return contraction(*factors, subscripts=f"{letters}->{terms[i]}", optimize=optimize)
 
 
 @primitive(r"\mathrm{einsum}($xs)", name="einsum", xs=contraction_rule)

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar, Token
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -36,14 +36,10 @@ class Node:
     # fmt: on
 
     def __init__(
-        self,
-        primitive: Primitive | None,
-        parents: tuple[Node | None, ...],
-        saved: tuple[Any, ...] | None,
-        statics: dict[str, Any],
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
+        self, primitive: Any, parents: Any, saved: Any, statics: Any, shape: Any, dtype: Any
     ) -> None:
+        if dtype.kind != "f":
+            raise TypeError(f"gradients flow through real numbers, and {primitive} gave {dtype}")
         self.primitive = primitive
         self.parents = parents
         self.saved = saved
@@ -73,17 +69,14 @@ class Observer(Protocol):
         """The array of ``tensor`` is about to be overwritten."""
 
 
-class Listening:
+class Listening(NamedTuple):
     """What becomes of a call: is it recorded for backward, and who is told of it."""
 
-    __slots__ = ("observers", "recording")
-
-    def __init__(self, recording: bool, observers: tuple[Observer, ...]) -> None:
-        self.recording = recording
-        self.observers = observers
+    recording: bool
+    observers: tuple[Observer, ...]
 
 
-_listening = ContextVar("listening", default=Listening(True, ()))  # noqa: B039 - never changed
+_listening = ContextVar("listening", default=Listening(True, ()))  # noqa: B039
 listening = _listening.get
 
 
@@ -257,7 +250,7 @@ def look_up(node: Node, position: int, wish: Any, wrap: Wrap | None) -> Any:
     primitive: Any = node.primitive
     first_of_many = len(primitive.operands) - 1
     if isinstance(wish, int) and wrap is None:
-        return node.saved[wish]  # type: ignore[index]
+        return node.saved[wish]
     if wish == "like":
         return node.parents[position]
     if wish == "i":

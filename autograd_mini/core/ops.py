@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -46,9 +47,9 @@ square       = elementwise(np.square,       r"{$x}^2",        x=lambda g, x: g *
 sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",     x=lambda g, y: g / (2 * y))
 cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",  x=lambda g, y: g / (3 * np.square(y)),
                            analytic=False)
-# b - (b != 0) keeps 0 * a**-1 away from a = 0; log(a + (a == 0)) takes 0**b as the constant 0
+# at a = 0 these take a**0 as the constant 1 and a**b as the constant 0, not 0 * inf
 power        = elementwise(np.power,        r"{$a}^{$b}",
-                           a=lambda g, a, b: g * (b * a ** (b - (b != 0))),
+                           a=lambda g, a, b: g * (b * (a + ((a == 0) & (b == 0))) ** (b - 1)),
                            b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
 remainder    = elementwise(np.remainder,    r"$a \bmod $b",   a=lambda g: g,
                            b=lambda g, a, b: -g * np.floor_divide(a, b), analytic=False)
@@ -471,6 +472,9 @@ def concatenate(arrays: Iterable[Array], axis: int | None = 0) -> Array:
     return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
 
 
+BASIC = int | np.integer | slice | EllipsisType | None
+
+
 class Index:
     """Stands in a key for an index array, which is an operand."""
 
@@ -506,11 +510,12 @@ def scatter(x: Array, *indices: Array, key: Any, shape: tuple[int, ...]) -> Arra
 def index(x: Array, key: Any) -> Array:
     """``x[key]`` with any key that NumPy takes."""
     parts = key if isinstance(key, tuple) else (key,)
-    indices = [part for part in parts if isinstance(part, list | Operand | ndarray)]
-    if not indices:
+    if all(isinstance(part, BASIC) for part in parts):
         return getitem(x, key=key)
-    pattern = [Index if isinstance(part, list | Operand | ndarray) else part for part in parts]
-    return getitem(x, *indices, key=tuple(pattern))
+    indices = [part for part in parts if not isinstance(part, BASIC)]
+    arrays = [i if isinstance(i, Operand) else np.asarray(i) for i in indices]
+    pattern = [part if isinstance(part, BASIC) else Index for part in parts]
+    return getitem(x, *arrays, key=tuple(pattern))
 
 
 # ---- dtypes -------------------------------------------------------------------------------------

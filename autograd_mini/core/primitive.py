@@ -127,13 +127,7 @@ class Primitive:
     """
 
     def __init__(
-        self,
-        kernel: Function,
-        template: str,
-        rules: dict[str, Function],
-        name: str,
-        elementwise: bool,
-        analytic: bool,
+        self, kernel: Any, template: str, rules: Any, name: str, elementwise: bool, analytic: bool
     ) -> None:
         self.name = self.__name__ = name
         self.__doc__ = kernel.__doc__
@@ -185,6 +179,16 @@ class Primitive:
     def wished(self, positions: list[int]) -> set[int | str]:
         """All that the rules for the operands at these positions ask for."""
         return {wish for position in positions for wish in self.rule(position).wishes}
+
+    def completed(self, statics: dict[str, Any]) -> dict[str, Any]:
+        """The statics of a call, with defaults for those that are not given."""
+        strange = [k for k, v in statics.items() if k not in self.statics or isinstance(v, Operand)]
+        if strange:
+            raise TypeError(
+                f"{self.name} takes no such keyword argument for Tensors: {', '.join(strange)}; it "
+                f"takes {self.statics}, and no Tensors there, for no gradient would reach them"
+            )
+        return {**self.defaults, **statics}
 
     def __call__(self, *operands: Any, **statics: Any) -> Any:
         """Run the kernel, and record the call if a Tensor is among the operands."""

@@ -49,16 +49,14 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
         else:
             arrays.append(np.asarray(x) if isinstance(x, (list, tuple)) else x)
             parents.append(None)
-    if primitive.defaults:
-        statics = {**primitive.defaults, **statics}
+    if primitive.statics or statics:
+        statics = primitive.completed(statics)
     try:
         y = primitive.kernel(*arrays, **statics)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, primitive, operands) from error
     if y.__class__ is not ndarray and isinstance(y, np.generic):
         y = np.asarray(y)
-    if now.observers and any(y is x for x in arrays):
-        y = y.view()  # observers tell values apart by the identity of their arrays
     node = None
     if now.recording and primitive.rules and parents.count(None) != len(parents):
         keeps = primitive.keeps[tuple([parent is not None for parent in parents])]
@@ -152,13 +150,16 @@ def described(operand: Any) -> str:
 
 def explained(error: Exception, primitive: Primitive, operands: tuple[Any, ...]) -> Exception:
     """The same error, with the op and the names and shapes of its operands."""
-    operands_described = ", ".join(map(described, operands))
-    return type(error)(f"{primitive.name}({operands_described}): {error}")
+    kind = (
+        TypeError if type(error).__name__.startswith("_") else type(error)
+    )  # NumPy's private ones
+    return kind(f"{primitive.name}({', '.join(map(described, operands))}): {error}")
 
 
 def without_rule(function: Any, method: str = "__call__") -> TypeError:
     """What to say of a NumPy function that does not work on Tensors."""
-    name = f"{function.__module__ or 'numpy'}.{function.__name__}".replace("numpy", "np", 1)
+    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none before NumPy 2.1
+    name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
     return TypeError(
         f"{name}{'' if method == '__call__' else '.' + method} has no derivative here. Declare one "
         f"(ag.elementwise, ag.primitive), write it in terms of other functions (ag.composite), or "
@@ -253,9 +254,12 @@ def assign(target: Tensor, value: Any, key: Any = ...) -> Tensor:
 def written(y: Any, out: Any) -> Any:
     """Put a result into the array or Tensor that the user gave as ``out=``."""
     refuse_recorded(y, out)
+    if y.shape != out.shape:
+        raise ValueError(f"out= has shape {out.shape}, and the result {y.shape}")
+    value = unwrapped(y).astype(out.dtype, casting="same_kind", copy=False)
     if isinstance(out, Tensor):
-        return assign(out, y)
-    np.copyto(out, unwrapped(y), casting="same_kind")
+        return assign(out, value)
+    out[...] = value
     return out
 
 
@@ -285,9 +289,7 @@ def cotangent_of(tensor: Tensor, gradient: Any) -> Any:
                 f"the tensor {described(tensor)} is not one number: start from a scalar such as "
                 f"t.sum(), or give the cotangent to start with, gradient=... of its shape"
             )
-        one = tensor._data.copy()
-        one[...] = 1
-        return one
+        return np.ones_like(tensor._data)
     if np.shape(gradient) != tensor.shape:
         raise ValueError(
             f"gradient has shape {np.shape(gradient)}, and the tensor {described(tensor)}: "
@@ -353,7 +355,7 @@ def in_place(ufunc: np.ufunc) -> Binary:
         refuse_recorded(self)
         if isinstance(implementation, Primitive):
             return write(self, implementation, (self, other), NO_STATICS)
-        return assign(self, implementation(self, other))
+        return written(implementation(self, other), self)  # type: ignore[no-any-return]
 
     return operator
 
@@ -428,7 +430,7 @@ class Tensor(Operand):
     name: str | None
 
     def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Tensor:
-        if primitive.statics or primitive.variadic or len(operands) > 2:
+        if statics or primitive.statics or primitive.variadic or len(operands) > 2:
             return apply(primitive, operands, statics)
         return (apply_unary if len(operands) == 1 else apply_binary)(primitive, *operands)
 
@@ -554,7 +556,7 @@ class Tensor(Operand):
     def __deepcopy__(self, memo: Any) -> Tensor:
         refuse_computed(self, "copy.deepcopy copies")
         copied = Tensor(self._data.copy(), self.requires_grad, name=self.name)
-        copied.grad = self.grad and wrap(self.grad._data.copy())
+        copied.grad = None if self.grad is None else wrap(self.grad._data.copy())
         return copied
 
     # -- gradients --
@@ -666,14 +668,12 @@ class Tensor(Operand):
     def __rmatmul__(self, other: Any) -> Tensor:
         return implementations[np.matmul](other, self)  # type: ignore[no-any-return]
 
-    def __divmod__(self, other: Any) -> tuple[Tensor, Tensor]:
-        return self // other, self % other
-
     # -- NumPy's methods --
 
     all, any = method(np.all), method(np.any)
     argmax, argmin, argsort = method(np.argmax), method(np.argmin), method(np.argsort)
     clip, copy, round = method(np.clip), method(np.copy), method(np.round)
+    __divmod__ = method(np.divmod)
     cumprod, cumsum = method(np.cumprod), method(np.cumsum)
     diagonal, trace = method(np.diagonal), method(np.trace)
     dot = method(np.dot)
