@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -22,6 +22,22 @@ from .core.primitive import Primitive
 from .core.tensor import Tensor, described, unwrapped
 
 PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
+
+
+class Observer(Protocol):
+    """What those who listen to the engine are told, in the order in which it happens."""
+
+    def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
+        """A primitive was called and gave the Tensor ``y``."""
+
+    def pulling(self, node: Node, position: int) -> None:
+        """A rule of ``node`` is about to be run: the calls that follow are its text."""
+
+    def delivered(self, node: Node, cotangent: Any) -> None:
+        """The cotangent of ``node``'s output is complete."""
+
+    def writing(self, tensor: Any) -> None:
+        """The array of ``tensor`` is about to be overwritten."""
 
 
 class Source(NamedTuple):

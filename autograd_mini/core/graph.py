@@ -12,11 +12,9 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar, Token
 from operator import attrgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
-
-from .primitive import Primitive
 
 Array = Any  # an ndarray, a Tensor or another library's array: whatever a rule is run on
 Wrap = Callable[[Any, "Node | None"], Any]
@@ -38,8 +36,6 @@ class Node:
     def __init__(
         self, primitive: Any, parents: Any, saved: Any, statics: Any, shape: Any, dtype: Any
     ) -> None:
-        if dtype.kind != "f":
-            raise TypeError(f"gradients flow through real numbers, and {primitive} gave {dtype}")
         self.primitive = primitive
         self.parents = parents
         self.saved = saved
@@ -53,27 +49,14 @@ class Node:
 # ---- who is listening ---------------------------------------------------------------------------
 
 
-class Observer(Protocol):
-    """What `autograd_mini.trace` and its kin are told while they listen."""
-
-    def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
-        """A primitive was called and gave the Tensor ``y``."""
-
-    def pulling(self, node: Node, position: int) -> None:
-        """A rule of ``node`` is about to be run: the calls that follow are its text."""
-
-    def delivered(self, node: Node, cotangent: Any) -> None:
-        """The cotangent of ``node``'s output is complete."""
-
-    def writing(self, tensor: Any) -> None:
-        """The array of ``tensor`` is about to be overwritten."""
-
-
 class Listening(NamedTuple):
-    """What becomes of a call: is it recorded for backward, and who is told of it."""
+    """What becomes of a call: is it recorded for backward, and who is told of it.
+
+    `autograd_mini.trace.Observer` says what observers are told.
+    """
 
     recording: bool
-    observers: tuple[Observer, ...]
+    observers: tuple[Any, ...]
 
 
 _listening = ContextVar("listening", default=Listening(True, ()))  # noqa: B039
@@ -83,7 +66,7 @@ listening = _listening.get
 class listen:  # noqa: N801 - used like a function: `with listen(...)`
     """Change who is listening, for a ``with`` block; what is not given stays as it is."""
 
-    def __init__(self, recording: bool | None = None, observer: Observer | None = None) -> None:
+    def __init__(self, recording: bool | None = None, observer: Any = None) -> None:
         self._recording = recording
         self._observer = observer
         self._tokens: list[Token[Listening]] = []
@@ -234,13 +217,16 @@ def pull_back(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
         cotangent = function(g, *[look_up(node, position, wish, wrap) for wish in wishes])
     like: Any = node.parents[position]
     if cotangent.shape != like.shape:
-        if not primitive.elementwise:
+        if primitive.elementwise:
+            cotangent = unbroadcast(cotangent, like.shape)
+        if cotangent.shape != like.shape:
             raise ValueError(
                 f"{primitive.name}: the rule for operand {position} gave a cotangent of shape "
                 f"{cotangent.shape}, but the operand has {like.shape}"
             )
-        cotangent = unbroadcast(cotangent, like.shape)
     if cotangent.dtype is not like.dtype and cotangent.dtype != like.dtype:
+        if cotangent.dtype.kind == "c":
+            raise TypeError(f"{primitive}: gradients flow through real numbers, not complex ones")
         cotangent = cotangent.astype(like.dtype)
     return cotangent
 

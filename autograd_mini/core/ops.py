@@ -472,7 +472,12 @@ def concatenate(arrays: Iterable[Array], axis: int | None = 0) -> Array:
     return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
 
 
-BASIC = int | np.integer | slice | EllipsisType | None
+BASIC = int | np.generic | slice | EllipsisType | None
+
+
+def as_index(i: Any) -> Array:
+    """A sequence in a key as an index array: an empty list is one of integers."""
+    return i if isinstance(i, Operand | ndarray) else np.asarray(i, None if len(i) else int)
 
 
 class Index:
@@ -512,8 +517,7 @@ def index(x: Array, key: Any) -> Array:
     parts = key if isinstance(key, tuple) else (key,)
     if all(isinstance(part, BASIC) for part in parts):
         return getitem(x, key=key)
-    indices = [part for part in parts if not isinstance(part, BASIC)]
-    arrays = [i if isinstance(i, Operand) else np.asarray(i) for i in indices]
+    arrays = [as_index(part) for part in parts if not isinstance(part, BASIC)]
     pattern = [part if isinstance(part, BASIC) else Index for part in parts]
     return getitem(x, *arrays, key=tuple(pattern))
 

@@ -148,7 +148,8 @@ class Primitive:
 
     def _read(self, rule: Function, operand: str) -> Rule:
         """Turn the names in a rule's parameter list into places where its values will be."""
-        names = rule.__code__.co_varnames[: rule.__code__.co_argcount]
+        code = getattr(rule, "__code__", None)
+        names = code.co_varnames[: code.co_argcount] if code else ()
         places: dict[str, int | str] = {name: i for i, name in enumerate(self.operands)}
         places |= {name: name for name in ("like", *self.statics)}
         if self.variadic:
@@ -207,7 +208,7 @@ def parameters_of(
     kernel: Function,
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any], bool]:
     """Operands (positional), statics (keyword-only), their defaults, and whether variadic."""
-    if isinstance(kernel, np.ufunc):
+    if isinstance(kernel, np.ufunc) and kernel.nin < 3 and kernel.nout == 1:
         return (("x",), ("a", "b"))[kernel.nin - 1], (), {}, False
     plain = getattr(
         kernel, "__wrapped__", kernel

@@ -21,6 +21,7 @@ from .graph import Array, Node, listen, listening, newest_first, sweep, writes
 from .primitive import Like, Operand, Primitive, implementations, primitive
 
 NO_STATICS: dict[str, Any] = {}
+NUMBERS = (np.generic, float, int)  # what NumPy and Python make where an array of shape () is meant
 ndarray = np.ndarray
 new = object.__new__
 
@@ -55,7 +56,7 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
         y = primitive.kernel(*arrays, **statics)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, primitive, operands) from error
-    if y.__class__ is not ndarray and isinstance(y, np.generic):
+    if y.__class__ is not ndarray and isinstance(y, NUMBERS):
         y = np.asarray(y)
     node = None
     if now.recording and primitive.rules and parents.count(None) != len(parents):
@@ -81,7 +82,7 @@ def apply_unary(primitive: Primitive, x: Tensor) -> Tensor:
         y = primitive.kernel(data)
     except (ValueError, TypeError) as error:
         raise explained(error, primitive, (x,)) from error
-    if y.__class__ is not ndarray and isinstance(y, np.generic):
+    if y.__class__ is not ndarray and isinstance(y, NUMBERS):
         y = np.asarray(y)
     tensor = new(Tensor)
     tensor._data = y
@@ -101,13 +102,17 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
     a_data, b_data, a_parent, b_parent = a, b, None, None
     if isinstance(a, Tensor):
         a_data, a_parent = a._data, a._node
+    elif a.__class__ is list:
+        a_data = np.asarray(a)
     if isinstance(b, Tensor):
         b_data, b_parent = b._data, b._node
+    elif b.__class__ is list:
+        b_data = np.asarray(b)
     try:
         y = primitive.kernel(a_data, b_data)
     except (ValueError, TypeError) as error:
         raise explained(error, primitive, (a, b)) from error
-    if y.__class__ is not ndarray and isinstance(y, np.generic):
+    if y.__class__ is not ndarray and isinstance(y, NUMBERS):
         y = np.asarray(y)
     tensor = new(Tensor)
     tensor._data = y
@@ -150,9 +155,8 @@ def described(operand: Any) -> str:
 
 def explained(error: Exception, primitive: Primitive, operands: tuple[Any, ...]) -> Exception:
     """The same error, with the op and the names and shapes of its operands."""
-    kind = (
-        TypeError if type(error).__name__.startswith("_") else type(error)
-    )  # NumPy's private ones
+    private = "._" in type(error).__module__  # NumPy's own kinds of TypeError take no message
+    kind = TypeError if private else type(error)
     return kind(f"{primitive.name}({', '.join(map(described, operands))}): {error}")
 
 
@@ -317,8 +321,7 @@ def set_apart(found: dict[Node, Any], seed: Any) -> dict[Node, Tensor]:
     taken = {id(unwrapped(seed))}
     for node, cotangent in found.items():
         if not isinstance(cotangent, Tensor):
-            is_number = isinstance(cotangent, np.generic)
-            cotangent = wrap(np.asarray(cotangent) if is_number else cotangent)
+            cotangent = wrap(np.asarray(cotangent) if isinstance(cotangent, NUMBERS) else cotangent)
         if id(cotangent._data) in taken or cotangent._data.base is not None:
             cotangent = cotangent.copy()
         taken.add(id(cotangent._data))
