@@ -477,7 +477,7 @@ BASIC = int | np.generic | slice | EllipsisType | None
 
 def as_index(i: Any) -> Array:
     """A sequence in a key as an index array: an empty list is one of integers."""
-    return i if isinstance(i, Operand | ndarray) else np.asarray(i, None if len(i) else int)
+    return i if isinstance(i, Operand | ndarray) else np.asarray(i, None if np.size(i) else int)
 
 
 class Index:

@@ -1,0 +1,997 @@
+r"""One row per primitive: where it may be called, and its derivative derived by hand.
+
+A row says what the op computes (``numpy``, written without the op) and the derivative by each
+operand (``hand``, derived on paper and written without the rule).  For a new op add a row to the
+list that its module has here; `test_ops` then holds the op to every property there is.
+
+For an op that works element by element ``hand`` is the partial derivative :math:`\partial y /
+\partial x`, as a function of operands and statics.  For any other op it is the product of a
+cotangent ``g`` with the Jacobian, :math:`\bar x = J^T g`, as a function of ``g``, operands and
+statics, and where an op takes any number of operands, the list of these for all of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import autograd_mini as ag
+from autograd_mini import functional, numpy_functions
+from autograd_mini.core import ops, tensor
+from autograd_mini.core.primitive import Primitive, implementations
+from autograd_mini.nn import ops as nn_ops
+
+Array = Any
+Shape = tuple[int, ...]
+Domain = Callable[[np.random.Generator, Shape], Array]
+
+
+# ---- every primitive that there is --------------------------------------------------------------
+
+
+def all_primitives() -> set[Primitive]:
+    """The primitives of all modules of the package, also those only known by NumPy's names."""
+    for module in pkgutil.walk_packages(ag.__path__, "autograd_mini."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    modules = [module for name, module in sys.modules.items() if name.startswith("autograd_mini")]
+    things = [thing for module in modules for thing in vars(module).values()]
+    return {thing for thing in [*things, *implementations.values()] if isinstance(thing, Primitive)}
+
+
+#: Read when tests are collected: tests and doctests declare ops of their own later.
+PRIMITIVES = all_primitives()
+
+
+# ---- where operands come from -------------------------------------------------------------------
+
+
+def between(low: float, high: float) -> Domain:
+    """Numbers from an interval."""
+    return lambda rng, shape: np.asarray(rng.uniform(low, high, shape))
+
+
+def both_signs(low: float, high: float) -> Domain:
+    """Numbers with a magnitude from an interval, so that 0 is avoided."""
+    return lambda rng, shape: np.asarray(
+        rng.uniform(low, high, shape) * rng.choice([-1.0, 1.0], shape)
+    )
+
+
+def off_steps(rng: np.random.Generator, shape: Shape) -> Array:
+    """Numbers that are at least 0.1 away from integers and from halves."""
+    return np.asarray(rng.integers(-3, 3, shape) + rng.uniform(0.1, 0.4, shape))
+
+
+def apart(rng: np.random.Generator, shape: Shape) -> Array:
+    """Numbers no two of which are closer than 0.3: there are no ties, also not nearby."""
+    size = math.prod(shape)
+    return np.asarray(0.3 * (rng.permutation(size).reshape(shape) - size / 3))
+
+
+def whole(low: int, high: int) -> Domain:
+    """Integers, the upper bound not among them."""
+    return lambda rng, shape: np.asarray(rng.integers(low, high, shape))
+
+
+def truth(rng: np.random.Generator, shape: Shape) -> Array:
+    """Some True, some False."""
+    return np.asarray(rng.random(shape) < 0.5)
+
+
+def exactly(values: Any) -> tuple[Domain, Shape]:
+    """An operand that is always the same."""
+    array = np.asarray(values)
+    return lambda _rng, _shape: array.copy(), array.shape
+
+
+def probabilities(rng: np.random.Generator, shape: Shape) -> Array:
+    """Positive numbers of which each row sums to 1."""
+    weights = rng.uniform(0.2, 1.0, shape)
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+# ---- rows ---------------------------------------------------------------------------------------
+
+
+class Example(NamedTuple):
+    """One way of calling an op: a domain and a shape for each operand, and the statics."""
+
+    specifications: tuple[tuple[Domain, Shape], ...]
+    statics: dict[str, Any]
+
+    def __str__(self) -> str:
+        shapes = " ".join(str(shape).replace(" ", "") for _, shape in self.specifications)
+        statics = "".join(
+            f" {name}={getattr(value, '__name__', value)}" for name, value in self.statics.items()
+        )
+        return f"{shapes}{statics}".replace("<class ", "").replace(">", "")
+
+    def operands(self, dtype: Any = np.float64) -> list[Array]:
+        """Operands, the same at every call; those of a floating dtype are given the one wanted."""
+        rng = np.random.default_rng(zlib.crc32(str(self).encode()))
+        drawn = [domain(rng, shape) for domain, shape in self.specifications]
+        return [x.astype(dtype) if x.dtype.kind == "f" else x for x in drawn]
+
+
+class Case(NamedTuple):
+    """A row of the table."""
+
+    op: Primitive
+    numpy: Callable[..., Array]
+    hand: dict[str, Callable[..., Any]]
+    examples: list[Example]
+    linear: bool  # in each operand, the others kept
+
+    def gradients(self, g: Array, operands: Sequence[Array], statics: Any) -> dict[int, Array]:
+        """By hand: the cotangents of the operands, from that of the output."""
+        found: dict[int, Array] = {}
+        for position, name in enumerate(self.op.operands):
+            if name not in self.hand:
+                continue
+            hand = self.hand[name]
+            if self.op.elementwise:
+                partial = hand(*operands, **statics)
+                found[position] = summed_to(g * partial, operands[position].shape)
+            elif self.op.variadic and position == len(self.op.operands) - 1:
+                found |= dict(enumerate(hand(g, *operands, **statics), start=position))
+            else:
+                found[position] = hand(g, *operands, **statics)
+        return found
+
+
+def summed_to(g: Array, shape: Shape) -> Array:
+    """Sum over what was broadcast, one axis at a time, as one does on paper."""
+    while g.ndim > len(shape):
+        g = g.sum(axis=0)
+    for axis, length in enumerate(shape):
+        if length == 1:
+            g = g.sum(axis=axis, keepdims=True)
+    return g
+
+
+UNARY: list[tuple[Shape, ...]] = [((),), ((3,),), ((2, 3),), ((0,),), ((1, 0, 2),)]
+BINARY: list[tuple[Shape, ...]] = [
+    ((), ()),
+    ((3,), (3,)),
+    ((2, 3), (3,)),
+    ((), (2, 3)),
+    ((2, 1), (1, 3)),
+    ((3,), (2, 1)),
+    ((1, 1), ()),
+    ((0,), (1,)),
+    ((2, 0), (2, 1)),
+]
+TERNARY: list[tuple[Shape, ...]] = [
+    ((), (), ()),
+    ((2, 3), (2, 3), (2, 3)),
+    ((3,), (2, 1), ()),
+    ((2, 1), (), (1, 3)),
+    ((0,), (0,), (1,)),
+]
+
+
+def elementwise(
+    op: Primitive,
+    numpy: Callable[..., Array],
+    *domains: Domain,
+    statics: Iterable[dict[str, Any]] = ({},),
+    linear: bool = False,
+    **hand: Callable[..., Any],
+) -> Case:
+    """A row of an op that broadcasts: called with operands of all kinds of shapes."""
+    shapes = [UNARY, BINARY, TERNARY][len(domains) - 1]
+    examples = [
+        Example(tuple(zip(domains, some, strict=True)), given)
+        for some, given in product(shapes, statics)
+    ]
+    return Case(op, numpy, hand, examples, linear)
+
+
+def row(
+    op: Primitive,
+    numpy: Callable[..., Array],
+    *examples: tuple[Any, ...],
+    linear: bool = False,
+    **hand: Callable[..., Any],
+) -> Case:
+    """A row of any other op: its examples are operands as (domain, shape), and then statics."""
+    called = [
+        Example(given[:-1], given[-1]) if isinstance(given[-1], dict) else Example(given, {})
+        for given in examples
+    ]
+    return Case(op, numpy, hand, called, linear)
+
+
+# ---- derivations that take more than a line -----------------------------------------------------
+
+
+def axes_of(axis: Any, ndim: int) -> Shape:
+    """The axes of a reduction, counted from the front."""
+    if axis is None:
+        return tuple(range(ndim))
+    return tuple(i % ndim for i in (axis if isinstance(axis, tuple) else (axis,)))
+
+
+def spread(g: Array, x: Array, axis: Any, keepdims: bool) -> Array:
+    """What a reduction took together gets one and the same: ``g`` in the shape of ``x``."""
+    if not keepdims:
+        for i in sorted(axes_of(axis, x.ndim)):
+            g = np.expand_dims(g, i)
+    return g + np.zeros_like(x)
+
+
+def reduction(derivative: Callable[..., Array]) -> Callable[..., Array]:
+    """The derivative of a reduction, from that of its result by each element."""
+
+    def hand(g: Array, x: Array, axis: Any = None, keepdims: bool = False) -> Array:
+        return spread(g, x, axis, keepdims) * derivative(x, axes_of(axis, x.ndim))
+
+    return hand
+
+
+def softmax(x: Array, axis: int = -1) -> Array:
+    """The textbook's formula."""
+    return np.exp(x) / np.sum(np.exp(x), axis=axis, keepdims=True)
+
+
+def jacobian_of_softmax(y: Array) -> Array:
+    """dy_i/dx_j = y_i (delta_ij - y_j), along the last axis."""
+    return y[..., :, None] * (np.eye(y.shape[-1], dtype=y.dtype) - y[..., None, :])
+
+
+def through_softmax(g: Array, x: Array, axis: int = -1) -> Array:
+    """g_i J_ij with the whole Jacobian."""
+    y = np.moveaxis(softmax(x, axis), axis, -1)
+    product = np.einsum("...i,...ij->...j", np.moveaxis(g, axis, -1), jacobian_of_softmax(y))
+    return np.moveaxis(product, -1, axis)
+
+
+def through_log_softmax(g: Array, x: Array, axis: int = -1) -> Array:
+    """d(log y_i)/dx_j = delta_ij - y_j."""
+    y = np.moveaxis(softmax(x, axis), axis, -1)
+    jacobian = np.eye(y.shape[-1], dtype=y.dtype) - y[..., None, :]
+    return np.moveaxis(np.einsum("...i,...ij->...j", np.moveaxis(g, axis, -1), jacobian), -1, axis)
+
+
+def through_cumsum(g: Array, x: Array, axis: int) -> Array:
+    """y_i = sum_j [j <= i] x_j: the transpose of a triangle of ones."""
+    triangle = np.tril(np.ones((x.shape[axis],) * 2, x.dtype))
+    return np.moveaxis(np.tensordot(triangle.T, g, axes=(1, axis)), 0, axis)
+
+
+def through_transpose(g: Array, x: Array, axes: Any = None) -> Array:
+    """Axis k of the output is axis axes[k] of the operand."""
+    axes = tuple(range(x.ndim))[::-1] if axes is None else axes_of(tuple(axes), x.ndim)
+    return np.moveaxis(g, range(x.ndim), axes)
+
+
+def positions(x_shape: Shape, key: Any) -> Array:
+    """Which element of the operand, counted in row-major order, each element of x[key] is."""
+    return np.arange(math.prod(x_shape)).reshape(x_shape)[key]
+
+
+def put_in(key: Any, indices: Sequence[Array]) -> Any:
+    """A key of `getitem`, with the index arrays where they belong."""
+    rest = iter(indices)
+    if isinstance(key, tuple):
+        return tuple([next(rest) if part is ops.Index else part for part in key])
+    return key
+
+
+def add_up(values: Array, where: Array, shape: Shape) -> Array:
+    """One addition after the other, of values to the positions that they have."""
+    total = np.zeros(math.prod(shape), values.dtype)
+    for value, position in zip(values.ravel(), where.ravel(), strict=True):
+        total[position] += value
+    return total.reshape(shape)
+
+
+def labelled(labels: Array, classes: int, dtype: Any) -> Array:
+    """A 1 for the class of each label."""
+    return (labels[..., None] == np.arange(classes)).astype(dtype)
+
+
+def targets_of(labels: Array, logits: Array) -> Array:
+    """Labels as probabilities."""
+    if labels.dtype.kind == "f":
+        return labels
+    return labelled(labels, logits.shape[-1], logits.dtype)
+
+
+def mass_of(labels: Array) -> Array:
+    """The sum of the target probabilities of each example."""
+    return labels.sum(axis=-1, keepdims=True) if labels.dtype.kind == "f" else 1
+
+
+def weights_of(g: Array, losses: Shape, reduction: str) -> Array:
+    """How much each of the losses counts."""
+    weight = g / math.prod(losses) if reduction == "mean" else g
+    return np.broadcast_to(weight, losses)
+
+
+def reduced(losses: Array, reduction: str) -> Array:
+    """The mean, the sum or all."""
+    return {"mean": np.mean, "sum": np.sum, "none": np.asarray}[reduction](losses)
+
+
+def cross_entropy(logits: Array, labels: Array, reduction: str = "mean") -> Array:
+    """- sum t log softmax(z)."""
+    losses = -np.sum(targets_of(labels, logits) * np.log(softmax(logits)), axis=-1)
+    return reduced(losses, reduction)
+
+
+def cross_entropy_by_logits(g: Array, z: Array, labels: Array, reduction: str = "mean") -> Array:
+    """By the whole Jacobian of softmax, not by the famous shortcut."""
+    weight = weights_of(g, z.shape[:-1], reduction)
+    by_probability = -targets_of(labels, z) / softmax(z) * weight[..., None]
+    return through_softmax(by_probability, z)
+
+
+def cross_entropy_by_labels(g: Array, z: Array, labels: Array, reduction: str = "mean") -> Array:
+    """L = - sum t_k log y_k, so dL/dt_k = -log y_k."""
+    return -weights_of(g, z.shape[:-1], reduction)[..., None] * np.log(softmax(z))
+
+
+def logistic(x: Array) -> Array:
+    """1 / (1 + e^-x)."""
+    return 1 / (1 + np.exp(-x))
+
+
+def binary_cross_entropy(z: Array, t: Array, reduction: str = "mean") -> Array:
+    """-(t log a + (1 - t) log(1 - a)), a = sigma(z)."""
+    a = logistic(z)
+    return reduced(-(t * np.log(a) + (1 - t) * np.log(1 - a)), reduction)
+
+
+def binary_cross_entropy_by_logits(g: Array, z: Array, t: Array, reduction: str = "mean") -> Array:
+    """dL/da = (1 - t) / (1 - a) - t / a, da/dz = a (1 - a)."""
+    a = logistic(z)
+    return weights_of(g, z.shape, reduction) * ((1 - t) / (1 - a) - t / a) * (a * (1 - a))
+
+
+def binary_cross_entropy_by_targets(g: Array, z: Array, t: Array, reduction: str = "mean") -> Array:
+    """dL/dt = log(1 - a) - log a."""
+    a = logistic(z)
+    return weights_of(g, z.shape, reduction) * (np.log(1 - a) - np.log(a))
+
+
+def written(value: Array, key: Any, out: Array) -> Array:
+    """What an array is after a write into it."""
+    y = out.copy()
+    y[key] = value
+    return y
+
+
+# ---- the rows of core/ops.py and core/tensor.py -------------------------------------------------
+
+REAL = both_signs(0.3, 2.0)
+POSITIVE = between(0.3, 2.5)
+UNIT = between(-0.8, 0.8)
+SMALL_INTEGERS = whole(-3, 4)
+LN_2, LN_10 = 0.6931471805599453, 2.302585092994046
+
+
+def one(*_operands: Array) -> float:
+    return 1.0
+
+
+def zero(*_operands: Array) -> float:
+    return 0.0
+
+
+ARITHMETIC = [
+    elementwise(ops.add, np.add, REAL, REAL, linear=True, a=one, b=one),
+    elementwise(ops.subtract, np.subtract, REAL, REAL, linear=True, a=one, b=lambda a, b: -1.0),
+    elementwise(
+        ops.multiply, np.multiply, REAL, REAL, linear=True, a=lambda a, b: b, b=lambda a, b: a
+    ),
+    elementwise(ops.divide, np.divide, REAL, REAL, a=lambda a, b: 1 / b, b=lambda a, b: -a / b**2),
+    elementwise(ops.negative, np.negative, REAL, linear=True, x=lambda x: -1.0),
+    elementwise(ops.positive, np.positive, REAL, linear=True, x=one),
+    elementwise(ops.reciprocal, lambda x: 1 / x, REAL, x=lambda x: -(x**-2)),
+    elementwise(ops.square, lambda x: x * x, REAL, x=lambda x: x + x),
+    elementwise(ops.sqrt, np.sqrt, POSITIVE, x=lambda x: 0.5 * x**-0.5),
+    elementwise(ops.cbrt, np.cbrt, REAL, x=lambda x: abs(x) ** (-2 / 3) / 3),
+    elementwise(
+        ops.power,
+        lambda a, b: np.exp(b * np.log(a)),
+        POSITIVE,
+        between(-2.0, 3.0),
+        a=lambda a, b: b * a ** (b - 1),
+        b=lambda a, b: a**b * np.log(a),
+    ),
+    elementwise(
+        ops.remainder,
+        lambda a, b: a - b * np.floor(a / b),
+        between(-5.0, 5.0),
+        both_signs(0.5, 2.0),
+        a=one,
+        b=lambda a, b: -np.floor(a / b),
+    ),
+    elementwise(
+        ops.floor_divide,
+        lambda a, b: np.floor(a / b),
+        between(-5.0, 5.0),
+        both_signs(0.5, 2.0),
+        a=zero,
+        b=zero,
+    ),
+]
+
+EXPONENTIALS = [
+    elementwise(ops.exp, np.exp, REAL, x=np.exp),
+    elementwise(ops.exp2, lambda x: 2**x, REAL, x=lambda x: LN_2 * 2**x),
+    elementwise(ops.expm1, lambda x: np.exp(x) - 1, REAL, x=np.exp),
+    elementwise(ops.log, np.log, POSITIVE, x=lambda x: 1 / x),
+    elementwise(ops.log2, lambda x: np.log(x) / LN_2, POSITIVE, x=lambda x: 1 / (x * LN_2)),
+    elementwise(ops.log10, lambda x: np.log(x) / LN_10, POSITIVE, x=lambda x: 1 / (x * LN_10)),
+    elementwise(ops.log1p, lambda x: np.log(1 + x), between(-0.7, 2.0), x=lambda x: 1 / (1 + x)),
+]
+
+TRIGONOMETRY = [
+    elementwise(ops.sin, np.sin, REAL, x=np.cos),
+    elementwise(ops.cos, np.cos, REAL, x=lambda x: -np.sin(x)),
+    elementwise(ops.tan, lambda x: np.sin(x) / np.cos(x), UNIT, x=lambda x: np.cos(x) ** -2),
+    elementwise(ops.arcsin, np.arcsin, UNIT, x=lambda x: (1 - x**2) ** -0.5),
+    elementwise(ops.arccos, np.arccos, UNIT, x=lambda x: -((1 - x**2) ** -0.5)),
+    elementwise(ops.arctan, np.arctan, REAL, x=lambda x: 1 / (x**2 + 1)),
+    elementwise(
+        ops.sinh,
+        lambda x: (np.exp(x) - np.exp(-x)) / 2,
+        REAL,
+        x=lambda x: (np.exp(x) + np.exp(-x)) / 2,
+    ),
+    elementwise(
+        ops.cosh,
+        lambda x: (np.exp(x) + np.exp(-x)) / 2,
+        REAL,
+        x=lambda x: (np.exp(x) - np.exp(-x)) / 2,
+    ),
+    elementwise(
+        ops.tanh,
+        lambda x: 1 - 2 / (np.exp(2 * x) + 1),
+        REAL,
+        x=lambda x: 4 / (np.exp(x) + np.exp(-x)) ** 2,
+    ),
+    elementwise(
+        ops.arcsinh, lambda x: np.log(x + np.sqrt(x**2 + 1)), REAL, x=lambda x: (x**2 + 1) ** -0.5
+    ),
+    elementwise(
+        ops.arccosh,
+        lambda x: np.log(x + np.sqrt(x**2 - 1)),
+        between(1.3, 4.0),
+        x=lambda x: (x**2 - 1) ** -0.5,
+    ),
+    elementwise(
+        ops.arctanh, lambda x: np.log((1 + x) / (1 - x)) / 2, UNIT, x=lambda x: 1 / (1 - x**2)
+    ),
+]
+
+KINKS_AND_STEPS = [
+    elementwise(
+        ops.absolute, lambda x: np.where(x > 0, x, -x), REAL, x=lambda x: np.where(x > 0, 1.0, -1.0)
+    ),
+    elementwise(ops.sign, lambda x: x / abs(x), off_steps, x=zero),
+    elementwise(ops.floor, lambda x: x - x % 1, off_steps, x=zero),
+    elementwise(ops.ceil, lambda x: x + -x % 1, off_steps, x=zero),
+    elementwise(ops.trunc, lambda x: np.sign(x) * (abs(x) - abs(x) % 1), off_steps, x=zero),
+    elementwise(ops.rint, lambda x: np.floor(x + 0.5), off_steps, x=zero),
+    elementwise(
+        ops.maximum,
+        lambda a, b: (a + b + abs(a - b)) / 2,
+        REAL,
+        REAL,
+        a=lambda a, b: np.where(a > b, 1.0, 0.0),
+        b=lambda a, b: np.where(a > b, 0.0, 1.0),
+    ),
+    elementwise(
+        ops.minimum,
+        lambda a, b: (a + b - abs(a - b)) / 2,
+        REAL,
+        REAL,
+        a=lambda a, b: np.where(a > b, 0.0, 1.0),
+        b=lambda a, b: np.where(a > b, 1.0, 0.0),
+    ),
+    elementwise(
+        ops.where,
+        lambda condition, a, b: condition * a + ~condition * b,
+        truth,
+        REAL,
+        REAL,
+        linear=True,
+        a=lambda condition, a, b: condition * 1.0,
+        b=lambda condition, a, b: 1.0 - condition,
+    ),
+]
+
+WITHOUT_GRADIENT = [
+    row(ops.zeros_like, lambda x: 0 * x, *[((REAL, shape),) for (shape,) in UNARY]),
+    row(ops.ones_like, lambda x: 0 * x + 1, *[((REAL, shape),) for (shape,) in UNARY]),
+    *[
+        elementwise(implementations[ufunc], ufunc, SMALL_INTEGERS, SMALL_INTEGERS)
+        for ufunc in (
+            np.greater,
+            np.greater_equal,
+            np.less,
+            np.less_equal,
+            np.equal,
+            np.not_equal,
+            np.logical_and,
+            np.logical_or,
+            np.logical_xor,
+            np.bitwise_and,
+            np.bitwise_or,
+            np.bitwise_xor,
+        )
+    ],
+    *[
+        elementwise(implementations[ufunc], ufunc, SMALL_INTEGERS)
+        for ufunc in (np.logical_not, np.invert)
+    ],
+    *[
+        row(
+            implementations[ufunc],
+            ufunc,
+            (exactly([np.nan, np.inf, -np.inf, -0.0, 0.0, 1.0]),),
+            (exactly(np.nan),),
+            (exactly(np.zeros((2, 0))),),
+        )
+        for ufunc in (np.isnan, np.isinf, np.isfinite, np.signbit)
+    ],
+    row(
+        tensor.assignment,
+        written,
+        ((REAL, (2,)), {"key": slice(1, 3), "out": np.zeros(4)}),
+        ((REAL, ()), {"key": ..., "out": np.zeros((2, 3))}),
+    ),
+]
+
+ACTIVATIONS = [
+    elementwise(ops.sigmoid, logistic, REAL, x=lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
+    elementwise(ops.softplus, lambda x: np.log(1 + np.exp(x)), REAL, x=logistic),
+    elementwise(ops.relu, lambda x: (x + abs(x)) / 2, REAL, x=lambda x: np.where(x > 0, 1.0, 0.0)),
+    elementwise(
+        ops.leaky_relu,
+        lambda x, negative_slope=0.01: x * np.where(x > 0, 1.0, negative_slope).astype(x.dtype),
+        REAL,
+        statics=[{}, {"negative_slope": 0.3}],
+        x=lambda x, negative_slope=0.01: np.where(x > 0, 1.0, negative_slope),
+    ),
+    row(
+        ops.softmax,
+        softmax,
+        ((REAL, (3,)),),
+        ((REAL, (2, 4)), {"axis": 0}),
+        ((REAL, (2, 3, 4)), {"axis": -2}),
+        ((REAL, (0, 3)), {"axis": 1}),
+        x=through_softmax,
+    ),
+    row(
+        ops.log_softmax,
+        lambda x, axis=-1: np.log(softmax(x, axis)),
+        ((REAL, (3,)),),
+        ((REAL, (2, 4)), {"axis": 0}),
+        ((REAL, (2, 3, 4)), {"axis": -2}),
+        ((REAL, (0, 3)), {"axis": 1}),
+        x=through_log_softmax,
+    ),
+]
+
+
+def reductions(domain: Domain, empty: bool) -> list[tuple[Any, ...]]:
+    """Examples of a reduction; ``empty`` says whether it can reduce no elements at all."""
+    return [
+        ((domain, ()),),
+        ((domain, (4,)),),
+        ((domain, (2, 3)),),
+        ((domain, (2, 3)), {"axis": 0}),
+        ((domain, (2, 3)), {"axis": -1, "keepdims": True}),
+        ((domain, (2, 3)), {"keepdims": True}),
+        ((domain, (2, 3, 4)), {"axis": (0, -1)}),
+        ((domain, (2, 3, 4)), {"axis": (2, 0), "keepdims": True}),
+        ((domain, (2, 3)), {"axis": ()}),
+        ((domain, (0, 3)), {"axis": 1}),
+        *([((domain, (0, 3)), {"axis": 0}), ((domain, (0,)), {})] if empty else []),
+    ]
+
+
+def attained(x: Array, y: Array) -> Array:
+    return np.where(x == y, 1.0, 0.0)
+
+
+REDUCTIONS = [
+    row(
+        ops.logsumexp,
+        lambda x, **statics: np.log(np.sum(np.exp(x), **statics)),
+        *reductions(REAL, empty=False),
+        x=reduction(lambda x, axes: np.exp(x) / np.exp(x).sum(axes, keepdims=True)),
+    ),
+    row(
+        ops.reduce_sum,
+        lambda x, axis=None, keepdims=False: np.einsum(
+            x, range(x.ndim), [i for i in range(x.ndim) if i not in axes_of(axis, x.ndim)]
+        ).reshape(np.sum(x, axis=axis, keepdims=keepdims).shape),
+        *reductions(REAL, empty=True),
+        linear=True,
+        x=reduction(lambda x, axes: 1.0),
+    ),
+    row(
+        ops.reduce_max,
+        np.max,
+        *reductions(apart, empty=False),
+        x=reduction(lambda x, axes: attained(x, np.max(x, axes, keepdims=True))),
+    ),
+    row(
+        ops.reduce_min,
+        np.min,
+        *reductions(apart, empty=False),
+        x=reduction(lambda x, axes: attained(x, np.min(x, axes, keepdims=True))),
+    ),
+    row(
+        ops.norm,
+        lambda x, **statics: np.sqrt(np.sum(x * x, **statics)),
+        *reductions(REAL, empty=False),
+        x=reduction(lambda x, axes: x / np.sqrt((x * x).sum(axes, keepdims=True))),
+    ),
+    row(
+        ops.cumulative_sum,
+        lambda x, axis: np.add.accumulate(x, axis),
+        ((REAL, (4,)), {"axis": 0}),
+        ((REAL, (2, 3)), {"axis": 0}),
+        ((REAL, (2, 3, 2)), {"axis": -2}),
+        ((REAL, (2, 0)), {"axis": 1}),
+        linear=True,
+        x=through_cumsum,
+    ),
+]
+
+MATRICES_AND_SHAPES = [
+    row(
+        ops.matrix_product,
+        lambda a, b: np.einsum("...ij,...jk->...ik", a, b),
+        ((REAL, (2, 3)), (REAL, (3, 4))),
+        ((REAL, (1, 3)), (REAL, (3, 1))),
+        ((REAL, (5, 2, 3)), (REAL, (3, 4))),
+        ((REAL, (2, 3)), (REAL, (5, 3, 4))),
+        ((REAL, (2, 1, 2, 3)), (REAL, (4, 3, 2))),
+        ((REAL, (2, 0)), (REAL, (0, 3))),
+        ((REAL, (0, 3)), (REAL, (3, 2))),
+        linear=True,
+        a=lambda g, a, b: summed_to(np.einsum("...ik,...jk->...ij", g, b), a.shape),
+        b=lambda g, a, b: summed_to(np.einsum("...ij,...ik->...jk", a, g), b.shape),
+    ),
+    row(
+        ops.reshape,
+        lambda x, shape: x.ravel().reshape(shape),
+        ((REAL, (2, 3)), {"shape": (3, 2)}),
+        ((REAL, (2, 3)), {"shape": -1}),
+        ((REAL, (2, 3)), {"shape": (1, -1, 2)}),
+        ((REAL, ()), {"shape": (1, 1)}),
+        ((REAL, (1,)), {"shape": ()}),
+        ((REAL, (0, 3)), {"shape": (5, 0)}),
+        linear=True,
+        x=lambda g, x, shape: np.array(list(g.flat), x.dtype).reshape(x.shape),
+    ),
+    row(
+        ops.transpose,
+        np.transpose,
+        ((REAL, (2, 3)),),
+        ((REAL, ()),),
+        ((REAL, (2, 3, 4)), {"axes": (2, 0, 1)}),
+        ((REAL, (2, 3, 4)), {"axes": (-1, 0, -2)}),
+        ((REAL, (2, 3)), {"axes": [1, 0]}),
+        ((REAL, (2, 3, 4)), {"axes": None}),
+        ((REAL, (2, 0, 3)), {"axes": (1, 2, 0)}),
+        linear=True,
+        x=through_transpose,
+    ),
+    row(
+        ops.broadcast_to,
+        lambda x, shape: x + np.zeros(shape, x.dtype),
+        ((REAL, ()), {"shape": (2, 3)}),
+        ((REAL, (3,)), {"shape": (2, 3)}),
+        ((REAL, (2, 1)), {"shape": (4, 2, 3)}),
+        ((REAL, (2, 3)), {"shape": (2, 3)}),
+        ((REAL, (1,)), {"shape": 4}),
+        ((REAL, (1,)), {"shape": (0,)}),
+        linear=True,
+        x=lambda g, x, shape: summed_to(g, x.shape),
+    ),
+    row(
+        ops.copy,
+        lambda x: x + 0,
+        *[((REAL, shape),) for (shape,) in UNARY],
+        linear=True,
+        x=lambda g, x: g,
+    ),
+    row(
+        ops.convert,
+        lambda x, dtype: np.array(x, dtype),
+        ((REAL, (2, 3)), {"dtype": np.dtype(np.float64)}),
+        ((REAL, ()), {"dtype": np.dtype(np.float64)}),
+        ((REAL, (0,)), {"dtype": np.dtype(np.float64)}),
+        linear=True,
+        x=lambda g, x, dtype: np.array(g, x.dtype),
+    ),
+]
+
+INDEXING = [
+    row(
+        ops.join,
+        lambda *xs, axis: np.concatenate(xs, axis),
+        ((REAL, (2,)), {"axis": 0}),
+        ((REAL, (2, 3)), (REAL, (1, 3)), (REAL, (0, 3)), {"axis": 0}),
+        ((REAL, (2, 3)), (REAL, (2, 1)), {"axis": 1}),
+        ((REAL, (2, 3, 1)), (REAL, (2, 2, 1)), {"axis": -2}),
+        linear=True,
+        xs=lambda g, *xs, axis: np.split(g, np.cumsum([x.shape[axis] for x in xs])[:-1], axis),
+    ),
+    row(
+        ops.getitem,
+        lambda x, *indices, key: x[put_in(key, indices)],
+        ((REAL, (4,)), {"key": 2}),
+        ((REAL, (4,)), {"key": slice(None, None, -2)}),
+        ((REAL, (4,)), {"key": slice(4, 4)}),
+        ((REAL, (2, 3)), {"key": (..., None, -1)}),
+        ((REAL, ()), {"key": ()}),
+        ((REAL, (4,)), exactly([0, 0, 3]), {"key": (ops.Index,)}),
+        ((REAL, (4,)), exactly(2), {"key": (ops.Index,)}),
+        ((REAL, (4,)), exactly([True, False, True, False]), {"key": (ops.Index,)}),
+        ((REAL, (2, 3)), exactly([[1, 1], [0, 1]]), {"key": (slice(None), ops.Index)}),
+        ((REAL, (2, 3)), exactly([0, 1]), exactly([[2], [2]]), {"key": (ops.Index, ops.Index)}),
+        (
+            (REAL, (2, 3, 2)),
+            exactly([1, 1]),
+            exactly([True, True, False]),
+            {"key": (ops.Index, ops.Index)},
+        ),
+        ((REAL, (4,)), exactly(np.zeros(0, int)), {"key": (ops.Index,)}),
+        linear=True,
+        x=lambda g, x, *indices, key: add_up(g, positions(x.shape, put_in(key, indices)), x.shape),
+    ),
+    row(
+        ops.scatter,
+        lambda x, *indices, key, shape: add_up(
+            np.asarray(x), np.asarray(positions(shape, put_in(key, indices))), shape
+        ),
+        ((REAL, ()), {"key": 2, "shape": (4,)}),
+        ((REAL, (2,)), {"key": slice(None, None, -2), "shape": (4,)}),
+        ((REAL, (2, 1)), {"key": (..., None, -1), "shape": (2, 3)}),
+        ((REAL, (3,)), exactly([0, 0, 3]), {"key": (ops.Index,), "shape": (4,)}),
+        ((REAL, (2,)), exactly([True, False, True]), {"key": (ops.Index,), "shape": (3,)}),
+        (
+            (REAL, (2, 2, 2)),
+            exactly([[1, 1], [0, 1]]),
+            {"key": (slice(None), ops.Index), "shape": (2, 3)},
+        ),
+        ((REAL, (0,)), exactly(np.zeros(0, int)), {"key": (ops.Index,), "shape": (4,)}),
+        linear=True,
+        x=lambda g, x, *indices, key, shape: np.asarray(g[put_in(key, indices)]),
+    ),
+]
+
+CORE_ROWS = [
+    *ARITHMETIC,
+    *EXPONENTIALS,
+    *TRIGONOMETRY,
+    *KINKS_AND_STEPS,
+    *WITHOUT_GRADIENT,
+    *ACTIVATIONS,
+    *REDUCTIONS,
+    *MATRICES_AND_SHAPES,
+    *INDEXING,
+]
+
+# ---- the rows of nn/ops.py ----------------------------------------------------------------------
+
+CLASSES = whole(0, 3)
+
+NN_ROWS = [
+    row(
+        nn_ops.linear,
+        lambda x, weight, bias: np.einsum("...i,oi->...o", x, weight) + bias,
+        ((REAL, (2, 3)), (REAL, (4, 3)), (REAL, (4,))),
+        ((REAL, (3,)), (REAL, (2, 3)), (REAL, (2,))),
+        ((REAL, (5, 2, 3)), (REAL, (1, 3)), (REAL, (1,))),
+        ((REAL, (0, 3)), (REAL, (2, 3)), (REAL, (2,))),
+        linear=True,
+        x=lambda g, x, weight, bias: np.einsum("...o,oi->...i", g, weight),
+        weight=lambda g, x, weight, bias: summed_to(
+            np.einsum("...o,...i->...oi", g, x), weight.shape
+        ),
+        bias=lambda g, x, weight, bias: summed_to(g, bias.shape),
+    ),
+    row(
+        nn_ops.residual,
+        lambda z, labels: softmax(z) * mass_of(labels) - targets_of(labels, z),
+        ((REAL, (4, 3)), (CLASSES, (4,))),
+        ((REAL, (3,)), (CLASSES, ())),
+        ((REAL, (2, 2, 3)), (CLASSES, (2, 2))),
+        ((REAL, (0, 3)), (CLASSES, (0,))),
+        ((REAL, (4, 3)), (probabilities, (4, 3))),
+        ((REAL, (2, 2, 3)), (POSITIVE, (2, 2, 3))),
+        logits=lambda g, z, labels: through_softmax(g * mass_of(labels), z),
+        labels=lambda g, z, labels: np.einsum(
+            "...i,...ij->...j", g, softmax(z)[..., :, None] - np.eye(z.shape[-1])
+        ),
+    ),
+    row(
+        nn_ops.softmax_cross_entropy,
+        cross_entropy,
+        ((REAL, (4, 3)), (CLASSES, (4,))),
+        ((REAL, (4, 3)), (CLASSES, (4,)), {"reduction": "sum"}),
+        ((REAL, (4, 3)), (CLASSES, (4,)), {"reduction": "none"}),
+        ((REAL, (3,)), (CLASSES, ())),
+        ((REAL, (2, 2, 3)), (CLASSES, (2, 2))),
+        ((REAL, (2, 5, 3)), (CLASSES, (2, 5)), {"reduction": "none"}),
+        ((REAL, (0, 3)), (CLASSES, (0,)), {"reduction": "sum"}),
+        ((REAL, (4, 3)), (probabilities, (4, 3))),
+        ((REAL, (4, 3)), (POSITIVE, (4, 3)), {"reduction": "sum"}),
+        ((REAL, (2, 2, 3)), (probabilities, (2, 2, 3)), {"reduction": "none"}),
+        ((REAL, (3,)), (probabilities, (3,))),
+        logits=cross_entropy_by_logits,
+        labels=cross_entropy_by_labels,
+    ),
+    row(
+        nn_ops.binary_cross_entropy_with_logits,
+        binary_cross_entropy,
+        ((REAL, (4,)), (between(0.0, 1.0), (4,))),
+        ((REAL, (2, 3)), (between(0.0, 1.0), (2, 3)), {"reduction": "sum"}),
+        ((REAL, (2, 3)), (between(0.0, 1.0), (2, 3)), {"reduction": "none"}),
+        ((REAL, (4, 1)), exactly([[0.0], [1.0], [1.0], [0.0]])),
+        ((REAL, ()), (between(0.0, 1.0), ())),
+        ((REAL, (0,)), (between(0.0, 1.0), (0,)), {"reduction": "sum"}),
+        logits=binary_cross_entropy_by_logits,
+        targets=binary_cross_entropy_by_targets,
+    ),
+]
+
+# ---- the rows of numpy_functions.py, functional.py and all that comes later: add yours here ------
+
+
+def by_unit_vectors(g: Array, *xs: Array, subscripts: str, **options: Any) -> list[Array]:
+    """A function linear in each operand: its slopes are its values at the unit vectors."""
+    found = []
+    for i, x in enumerate(xs):
+        units = np.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
+        slopes = [np.sum(g * np.einsum(subscripts, *xs[:i], unit, *xs[i + 1 :])) for unit in units]
+        found.append(np.array(slopes, x.dtype).reshape(x.shape))
+    return found
+
+
+FURTHER_ROWS = [
+    elementwise(
+        numpy_functions.logaddexp,
+        lambda a, b: np.log(np.exp(a) + np.exp(b)),
+        REAL,
+        REAL,
+        a=lambda a, b: np.exp(a) / (np.exp(a) + np.exp(b)),
+        b=lambda a, b: np.exp(b) / (np.exp(a) + np.exp(b)),
+    ),
+    elementwise(
+        numpy_functions.logaddexp2,
+        lambda a, b: np.log2(2**a + 2**b),
+        REAL,
+        REAL,
+        a=lambda a, b: 2**a / (2**a + 2**b),
+        b=lambda a, b: 2**b / (2**a + 2**b),
+    ),
+    elementwise(
+        numpy_functions.hypot,
+        lambda a, b: abs(a + 1j * b),
+        REAL,
+        REAL,
+        a=lambda a, b: a * (a**2 + b**2) ** -0.5,
+        b=lambda a, b: b * (a**2 + b**2) ** -0.5,
+    ),
+    elementwise(
+        numpy_functions.arctan2,
+        lambda a, b: np.angle(b + 1j * a),
+        REAL,
+        REAL,
+        a=lambda a, b: b / (a**2 + b**2),
+        b=lambda a, b: -a / (a**2 + b**2),
+    ),
+    elementwise(
+        numpy_functions.fmax,
+        lambda a, b: (a + b + abs(a - b)) / 2,
+        REAL,
+        REAL,
+        a=lambda a, b: np.where(a > b, 1.0, 0.0),
+        b=lambda a, b: np.where(a > b, 0.0, 1.0),
+    ),
+    elementwise(
+        numpy_functions.fmin,
+        lambda a, b: (a + b - abs(a - b)) / 2,
+        REAL,
+        REAL,
+        a=lambda a, b: np.where(a > b, 0.0, 1.0),
+        b=lambda a, b: np.where(a > b, 1.0, 0.0),
+    ),
+    elementwise(
+        numpy_functions.fmod,
+        lambda a, b: a - b * np.trunc(a / b),
+        between(-5.0, 5.0),
+        both_signs(0.5, 2.0),
+        a=one,
+        b=lambda a, b: -np.trunc(a / b),
+    ),
+    elementwise(
+        numpy_functions.copysign,
+        lambda a, b: abs(a) * np.where(b > 0, 1.0, -1.0).astype(b.dtype),
+        REAL,
+        REAL,
+        a=lambda a, b: np.where((a > 0) == (b > 0), 1.0, -1.0),
+        b=zero,
+    ),
+    elementwise(
+        numpy_functions.heaviside,
+        lambda a, b: np.where(a > 0, 1.0, 0.0 * b).astype(b.dtype),
+        REAL,
+        REAL,
+        a=zero,
+        b=zero,
+    ),
+    elementwise(
+        numpy_functions.fabs, lambda x: np.sqrt(x * x), REAL, x=lambda x: np.where(x > 0, 1.0, -1.0)
+    ),
+    elementwise(numpy_functions.conjugate, lambda x: x + 0, REAL, linear=True, x=one),
+    elementwise(
+        numpy_functions.deg2rad,
+        lambda x: x * np.asarray(np.pi / 180, x.dtype),
+        REAL,
+        linear=True,
+        x=lambda x: np.pi / 180,
+    ),
+    elementwise(
+        numpy_functions.rad2deg,
+        lambda x: x * np.asarray(180 / np.pi, x.dtype),
+        REAL,
+        linear=True,
+        x=lambda x: 180 / np.pi,
+    ),
+    elementwise(
+        numpy_functions.rounded,
+        lambda x, decimals=0: np.floor(x * 10.0**decimals + 0.5) / 10.0**decimals,
+        off_steps,
+        statics=[{}, {"decimals": 1}],
+        x=lambda x, decimals=0: 0.0,
+    ),
+    row(
+        numpy_functions.order,
+        np.argsort,
+        ((apart, (4,)), {"axis": 0, "kind": "stable"}),
+        ((apart, (2, 3)), {"axis": -1, "kind": None}),
+        ((apart, (0,)), {"axis": -1, "kind": None}),
+    ),
+    row(
+        numpy_functions.contraction,
+        lambda *xs, subscripts: np.einsum(subscripts, *xs),
+        ((REAL, (2, 3)), (REAL, (3, 4)), {"subscripts": "ij,jk->ik"}),
+        ((REAL, (3,)), (REAL, (3,)), {"subscripts": "i,i->"}),
+        ((REAL, (2,)), (REAL, (3,)), {"subscripts": "i,j->ji"}),
+        ((REAL, (2, 3)), {"subscripts": "ij->ji"}),
+        ((REAL, (2, 3, 4)), (REAL, (3, 4)), (REAL, (4, 2)), {"subscripts": "ijk,jk,ki->ik"}),
+        ((REAL, (0, 3)), (REAL, (3, 2)), {"subscripts": "ij,jk->ik"}),
+        linear=True,
+        xs=by_unit_vectors,
+    ),
+    row(
+        functional.argument,
+        lambda x: x + 0,
+        *[((REAL, shape),) for (shape,) in UNARY],
+        linear=True,
+        x=lambda g, x: g,
+    ),
+]
+
+CASES = [*CORE_ROWS, *NN_ROWS, *FURTHER_ROWS]
