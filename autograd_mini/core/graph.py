@@ -189,7 +189,7 @@ def sweep(
             observer.delivered(node, g)
         if node in targets:
             found[node] = g
-        if node.serial < newest_write:
+        if node.serial < newest_write and node.saved:
             writes.check(node)
         position = 0
         for parent in node.parents:

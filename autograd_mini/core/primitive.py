@@ -196,7 +196,7 @@ class Primitive:
         for operand in operands:
             if isinstance(operand, Operand):
                 return operand._apply(self, operands, statics)
-        plain = list | tuple if len(operands) > 1 else list | tuple | float | int  # see NEP 50
+        plain = (list, tuple) if len(operands) > 1 else (list, tuple, float, int)  # see NEP 50
         arrays = [np.asarray(x) if isinstance(x, plain) else x for x in operands]
         return self.kernel(*arrays, **statics)
 
