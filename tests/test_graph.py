@@ -744,7 +744,6 @@ def hasty_threads() -> Iterator[None]:
     sys.setswitchinterval(usual)
 
 
-@pytest.mark.xfail(strict=True, reason="the log of writes is read while another thread adds to it")
 def test_threads_can_train_models_of_their_own(hasty_threads: None) -> None:
     errors: list[Exception] = []
 

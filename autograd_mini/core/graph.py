@@ -126,9 +126,10 @@ class Writes:
 
     def check(self, node: Node) -> None:
         """Raise if an array that a node saved has been written since."""
-        written = [reference() for reference, serial in self._log.values() if serial > node.serial]
+        log = list(self._log.values())  # other threads write meanwhile
+        written = [reference() for reference, serial in log if serial > node.serial]
         for saved in node.saved or ():
-            if any(saved is array or overlap(saved, array) for array in written):
+            if saved is not None and any(saved is x or overlap(saved, x) for x in written):
                 raise RuntimeError(
                     f"{node.primitive} saved an array of shape {saved.shape} for its derivative, "
                     f"and it was changed in place since, by an update or w.data = ...: its "
@@ -217,7 +218,7 @@ def pull_back(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
         cotangent = function(g, *[look_up(node, position, wish, wrap) for wish in wishes])
     like: Any = node.parents[position]
     if cotangent.shape != like.shape:
-        if primitive.elementwise:
+        if primitive.elementwise and cotangent.ndim >= len(like.shape):
             cotangent = unbroadcast(cotangent, like.shape)
         if cotangent.shape != like.shape:
             raise ValueError(

@@ -102,11 +102,11 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
     a_data, b_data, a_parent, b_parent = a, b, None, None
     if isinstance(a, Tensor):
         a_data, a_parent = a._data, a._node
-    elif a.__class__ is list:
+    elif a.__class__ is list or a.__class__ is tuple:
         a_data = np.asarray(a)
     if isinstance(b, Tensor):
         b_data, b_parent = b._data, b._node
-    elif b.__class__ is list:
+    elif b.__class__ is list or b.__class__ is tuple:
         b_data = np.asarray(b)
     try:
         y = primitive.kernel(a_data, b_data)
