@@ -161,6 +161,42 @@ def test_zeros_like_and_ones_like_are_those_of_numpy_or_raise(call: Any) -> None
     assert (y.dtype, y.shape) == (expected.dtype, expected.shape)
 
 
+SMALL_INTEGERS = [np.int8, np.uint8, np.int16, np.uint16]
+REDUCING: dict[str, Callable[[Any], Any]] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "cumsum": np.cumsum,
+    "var": np.var,
+    "max": np.max,
+    "prod": np.prod,
+    "cumprod": np.cumprod,
+    "norm": np.linalg.norm,
+}
+
+
+@pytest.mark.parametrize("dtype", SMALL_INTEGERS)
+@pytest.mark.parametrize(
+    "function",
+    [
+        pytest.param(
+            function,
+            id=name,
+            marks=pytest.mark.xfail(strict=True, reason="small integers overflow silently")
+            if name in ("prod", "cumprod", "norm")
+            else (),
+        )
+        for name, function in REDUCING.items()
+    ],
+)
+def test_small_integers_are_reduced_in_the_dtype_that_numpy_takes(
+    function: Any, dtype: Any
+) -> None:
+    values = np.array([1, 2, 3], dtype) * (np.iinfo(dtype).max // 3)
+    y, expected = function(ag.Tensor(values)), function(values)
+    assert y.dtype == expected.dtype
+    np.testing.assert_allclose(y.data, expected)
+
+
 # ---- functions that are not known ---------------------------------------------------------------
 
 UNKNOWN: dict[str, Callable[[Any], Any]] = {
