@@ -361,10 +361,16 @@ def std(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False)
     return np.sqrt(var(a, axis, ddof=ddof, keepdims=keepdims))
 
 
+def wide(a: Array) -> Array:
+    """An array in the dtype in which NumPy multiplies it: small integers would overflow."""
+    dtype = np.prod(np.empty(0, a.dtype)).dtype
+    return a if a.dtype == dtype else a.astype(dtype)
+
+
 @composite(np.prod)
 def prod(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """Products by repeated halving: right also where factors are 0, unlike the rule g * y / x."""
-    factors = gathered(a, axis)
+    factors = gathered(wide(a), axis)
     while len(factors) > 1:
         half = len(factors) // 2
         pairs = factors[:half] * factors[half : 2 * half]
@@ -376,7 +382,7 @@ def prod(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 @composite(np.cumprod)
 def cumprod(a: Array, axis: int | None = None) -> Array:
     """Products of the elements so far, by doubling steps: right also where factors are 0."""
-    y = a.ravel() if axis is None else np.moveaxis(a, axis, 0)
+    y = wide(a).ravel() if axis is None else np.moveaxis(wide(a), axis, 0)
     step = 1
     while step < len(y):
         y = np.concatenate([y[:step], y[step:] * y[:-step]])
@@ -421,6 +427,7 @@ def norm_of_order(
     ValueError
         For the other matrix norms, which need singular values.
     """
+    x = x if x.dtype.kind in "fc" else x.astype(float)
     axes = len(normalized(axis, x.ndim))
     if ord is None or (ord == "fro" and axes == 2) or (ord == 2 and axes == 1):
         return norm(x, axis=axis, keepdims=keepdims)
