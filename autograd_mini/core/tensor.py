@@ -21,6 +21,7 @@ from .graph import Array, Node, listen, listening, newest_first, sweep, writes
 from .primitive import Like, Operand, Primitive, implementations, primitive
 
 NO_STATICS: dict[str, Any] = {}
+SEQUENCES: frozenset[Any] = frozenset([list, tuple])
 NUMBERS = (np.generic, float, int)  # what NumPy and Python make where an array of shape () is meant
 ndarray = np.ndarray
 new = object.__new__
@@ -102,12 +103,8 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
     a_data, b_data, a_parent, b_parent = a, b, None, None
     if isinstance(a, Tensor):
         a_data, a_parent = a._data, a._node
-    elif a.__class__ is list or a.__class__ is tuple:
-        a_data = np.asarray(a)
     if isinstance(b, Tensor):
         b_data, b_parent = b._data, b._node
-    elif b.__class__ is list or b.__class__ is tuple:
-        b_data = np.asarray(b)
     try:
         y = primitive.kernel(a_data, b_data)
     except (ValueError, TypeError) as error:
@@ -119,6 +116,8 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
     tensor._node = tensor.grad = tensor.name = None
     if now.recording and primitive.rules and not (a_parent is None and b_parent is None):
         keeps = primitive.keeps[a_parent is not None, b_parent is not None]
+        if keeps and (a.__class__ in SEQUENCES or b.__class__ in SEQUENCES):
+            return apply(primitive, (a, b), NO_STATICS)  # which keeps arrays
         saved = keeps and keeps((None, a_data, b_data, y))
         parents = (a_parent, b_parent)
         tensor._node = Node(primitive, parents, saved, NO_STATICS, y.shape, y.dtype)
