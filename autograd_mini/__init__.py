@@ -5,6 +5,7 @@ it, and ``backward`` writes the gradients of a scalar on the tensors that it was
 """
 
 from . import nn, numpy_functions
+from .check import compare
 from .core.graph import no_grad
 from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from .core.primitive import Primitive, composite, elementwise, primitive
@@ -20,6 +21,7 @@ __all__ = [
     "Tensor",
     "Trace",
     "assign",
+    "compare",
     "composite",
     "debug",
     "draw",

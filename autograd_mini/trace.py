@@ -8,18 +8,19 @@ record.  `debug` listens in the same way, and complains.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from .core import graph
-from .core.graph import Node, listen
+from .core.graph import Node, listen, newest_first
 from .core.primitive import Primitive
-from .core.tensor import Tensor, described, unwrapped
+from .core.tensor import Tensor, backpropagate, described, history, unwrapped
 
 PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
 
@@ -81,10 +82,12 @@ class Value:
         The call that made it.
     gradient : Value or None
         The gradient of the differentiated quantity by this value; None if it was not computed.
+    kept : bool
+        False if a run made from a graph could not find out what the array held: it may differ.
     """
 
     def __init__(
-        self, live: Any, kind: str, call: Call | None, name: str | None, written: bool
+        self, live: Any, kind: str, call: Call | None, name: str | None, written: bool = False
     ) -> None:
         self.live = live  # the array itself, by whose identity the value is found
         fresh = call is not None and live.base is None and not written
@@ -93,6 +96,7 @@ class Value:
         self.call = call
         self.name = name
         self.gradient: Value | None = None
+        self.kept = True
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -123,9 +127,8 @@ class Call:
         What came out.
     phase : {"forward", "backward"}
         Whether it belongs to the computation or to its derivative.
-    pulls : tuple of (Call, int) or None
-        In a rule: the forward call whose derivative this is a part of, and the position of the
-        operand by which.
+    pull : Pull or None
+        In a rule: the share of a gradient that this call helps to compute.
     source : Source or None
         The line of the user's program; for a rule, that of the forward call.
     """
@@ -136,19 +139,54 @@ class Call:
         operands: tuple[Any, ...],
         statics: Mapping[str, Any],
         phase: str,
-        pulls: tuple[Call, int] | None,
+        pull: Pull | None,
         source: Source | None,
     ) -> None:
         self.primitive = primitive
         self.operands = operands
-        self.statics = dict(statics)
+        self.statics = {name: statics[name] for name in primitive.statics if name in statics}
         self.phase = phase
-        self.pulls = pulls
+        self.pull = pull
         self.source = source
         self.output: Value
 
+    def run(self, *arrays: Any) -> Any:
+        """What the call gives on other operands."""
+        return np.asarray(self.primitive.kernel(*arrays, **self.statics))
+
     def __repr__(self) -> str:
         return f"<{self.phase} call of {self.primitive.name} -> {self.output!r}>"
+
+
+class Pull:
+    """One share of a gradient: what a rule made of the gradient of a call's output.
+
+    Attributes
+    ----------
+    call : Call
+        The forward call whose derivative this is.
+    position : int
+        The operand by which.
+    calls : list of Call
+        The rule, as it was run; empty where it hands the gradient on as it is.
+    result : Value
+        The share of the operand's gradient; the gradient is the sum of its shares.
+    """
+
+    def __init__(self, call: Call, position: int) -> None:
+        self.call = call
+        self.position = position
+        self.calls: list[Call] = []
+        self.result: Value
+
+    @property
+    def operand(self) -> Value:
+        """The value whose gradient this is a share of."""
+        operand: Value = self.call.operands[self.position]
+        return operand
+
+    def __repr__(self) -> str:
+        return f"<share of {self.operand!r} through {self.call.primitive.name}>"
 
 
 class Trace:
@@ -160,6 +198,8 @@ class Trace:
         In the order in which they happened.
     values : list of Value
         All arrays that occur, in order of first use.
+    pulls : list of Pull
+        The shares of the gradients, in the order in which they were computed.
     result : object
         What the function returned, if `trace` was given one.
     """
@@ -167,12 +207,57 @@ class Trace:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.values: list[Value] = []
+        self.pulls: list[Pull] = []
         self.result: Any = None
         self._by_array: dict[int, Value] = {}
         self._by_node: dict[Node, Value] = {}
-        self._pulling: tuple[Call, int] | None = None
+        self._pulling: Pull | None = None
+        self._shares: dict[Node, list[Pull | None]] = {}
         self._overwritten: Value | None = None
         self._listen = listen(observer=self)
+
+    @classmethod
+    def of_graph(cls, y: Tensor) -> Trace:
+        """The run that computed a tensor, made afterwards from the graph that it left behind.
+
+        A graph keeps what the rules ask for.  Other results are computed again, and an operand that
+        no rule asks for is inferred from the result.  Where that was not kept either, the operand
+        is taken as zero: it enters as an added constant that no derivative depends on.  Values that
+        depend on such a zero have ``kept`` False.
+
+        Parameters
+        ----------
+        y : Tensor
+            With a history.
+
+        Returns
+        -------
+        Trace
+            Of forward calls, without lines of the program.  In a ``with`` statement it goes on
+            recording: a backward pass from ``y`` is recorded as the derivative of these calls.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was recorded, or the values of a leaf are gone.
+
+        Examples
+        --------
+        >>> import autograd_mini as ag
+        >>> w = ag.Tensor(3.0, requires_grad=True, name="w")
+        >>> loss = (w - 1.0) ** 2
+        >>> with ag.Trace.of_graph(loss) as run:
+        ...     loss.backward()
+        >>> [call.primitive.name for call in run.forward], float(run[w].gradient.array)
+        (['subtract', 'square'], 4.0)
+        """
+        run = cls()
+        order = newest_first(history(y))[::-1]
+        kept = kept_arrays(order)
+        kept[order[-1]] = y.data
+        for node in order:
+            run._restore(node, kept.get(node))
+        return run
 
     def __enter__(self) -> Trace:
         self._listen.__enter__()
@@ -196,7 +281,7 @@ class Trace:
         if isinstance(which, str):
             named = [value for value in self.values if value.name == which]
         else:
-            named = [v for v in (self._by_array.get(id(unwrapped(which))),) if v]
+            named = [value for value in (self.find(which),) if value]
         if not named:
             names = ", ".join(value.name for value in self.values if value.name)
             raise KeyError(
@@ -204,6 +289,13 @@ class Trace:
                 f"run; the names in it are: {names or 'none'}"
             )
         return named[0]
+
+    def find(self, thing: Any) -> Value | None:
+        """The value that a Tensor or an array stands for in this run; None if it does not occur."""
+        value = self._by_array.get(id(unwrapped(thing)))
+        if value is None and isinstance(thing, Tensor) and thing._node is not None:
+            value = self._by_node.get(thing._node)
+        return value
 
     def name(self, names: Mapping[str, Any]) -> Trace:
         """Give values the names of variables, such as ``locals()``.
@@ -221,7 +313,7 @@ class Trace:
             This one.
         """
         for name, thing in names.items():
-            value = self._by_array.get(id(unwrapped(thing)))
+            value = self.find(thing)
             if value is not None and value.name is None:
                 value.name = name
         return self
@@ -248,13 +340,14 @@ class Trace:
     def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
         """Write a call down."""
         source, passed = called_from()
-        backward = graph.sweep.__code__ in passed
-        pulls = self._pulling if graph.pull_back.__code__ in passed else None
-        if pulls:
-            source = pulls[0].source
+        backward = backpropagate.__code__ in passed
+        pull = self._pulling if graph.pull_back.__code__ in passed else None
         overwritten = self._overwritten
         used = tuple([overwritten if x is y else self._value_of(x) for x in operands])
-        call = Call(primitive, used, statics, "backward" if backward else "forward", pulls, source)
+        call = Call(primitive, used, statics, "backward" if backward else "forward", pull, source)
+        if pull:
+            call.source = pull.call.source
+            pull.calls.append(call)
         call.output = self._add(y, "result", call, written=overwritten is not None)
         self._overwritten = None
         self.calls.append(call)
@@ -262,12 +355,23 @@ class Trace:
     def pulling(self, node: Node, position: int) -> None:
         """Remember whose rule is being run."""
         value = self._by_node.get(node)
-        self._pulling = (value.call, position) if value and value.call else None
+        self._pulling = Pull(value.call, position) if value and value.call else None
+        self._shares.setdefault(node.parents[position], []).append(self._pulling)
+        if self._pulling:
+            self.pulls.append(self._pulling)
 
     def delivered(self, node: Node, cotangent: Any) -> None:
-        """Note the gradient of a value."""
+        """Note the gradient of a value, and the shares that it is the sum of."""
+        gradient = self._value_of(cotangent)
         if node in self._by_node:
-            self._by_node[node].gradient = self._value_of(cotangent)
+            self._by_node[node].gradient = gradient
+        first, *others = self._shares.pop(node, [None])
+        for share in reversed(others):  # each was added to the sum of those before it
+            gradient, latest = gradient.call.operands
+            if share:
+                share.result = latest
+        if first:
+            first.result = gradient
 
     def writing(self, tensor: Tensor) -> None:
         """Keep the value that is about to be overwritten; what comes is another value."""
@@ -287,11 +391,101 @@ class Trace:
     def _add(self, thing: Any, kind: str, call: Call | None, written: bool = False) -> Value:
         """Enter a new value."""
         value = Value(unwrapped(thing), kind, call, getattr(thing, "name", None), written)
+        return self._enter(value, thing._node if isinstance(thing, Tensor) else None)
+
+    def _enter(self, value: Value, node: Node | None) -> Value:
+        """Enter a new value, to be found by its array and its node."""
         self.values.append(value)
         self._by_array[id(value.live)] = value
-        if isinstance(thing, Tensor) and thing._node is not None:
-            self._by_node[thing._node] = value
+        if node is not None:
+            self._by_node[node] = value
         return value
+
+    def _restore(self, node: Node, array: Any) -> None:
+        """Enter a node of a graph, with the array that was kept of it or None."""
+        if node.primitive is None:
+            tensor = node.tensor and node.tensor()
+            if tensor is None and array is None:
+                raise RuntimeError(
+                    f"a leaf of shape {node.shape} is gone and the graph did not keep its values: "
+                    f"keep the Tensor in a variable"
+                )
+            live = array if tensor is None else tensor.data
+            self._enter(Value(live, "parameter", None, getattr(tensor, "name", None)), node)
+            return
+        saved = node.saved or [None] * len(node.parents)
+        operands = [
+            self._value_of(saved[i]) if parent is None else self._by_node[parent]
+            for i, parent in enumerate(node.parents)
+        ]
+        kept = all(x.kept for x in operands if isinstance(x, Value))
+        for i in [i for i, x in enumerate(operands) if x is None]:
+            found = None if array is None else inferred(node, operands, i, array)
+            kept = kept and found is not None
+            operands[i] = self._value_of(
+                np.zeros(operand_shape(node, i)) if found is None else found
+            )
+        call = Call(node.primitive, tuple(operands), node.statics, "forward", None, None)
+        live = call.run(*map(array_of, operands)) if array is None else array
+        call.output = self._enter(Value(live, "result", call, None), node)
+        call.output.kept = kept or array is not None
+        self.calls.append(call)
+
+
+# ---- what a graph kept --------------------------------------------------------------------------
+
+
+def array_of(operand: Any) -> Any:
+    """The array of a value; a number as it is."""
+    return operand.array if isinstance(operand, Value) else operand
+
+
+def kept_arrays(order: Iterable[Node]) -> dict[Node, Any]:
+    """The arrays of nodes that they themselves or those computed from them have saved."""
+    kept = {}
+    for node in order:
+        for owner, saved in zip((*node.parents, node), node.saved or (), strict=False):
+            if owner is not None and saved is not None:
+                kept[owner] = saved
+    return kept
+
+
+def operand_shape(node: Node, position: int) -> Any:
+    """The shape of an operand that was not kept, as far as it is known."""
+    if node.primitive.variadic:
+        return node.statics["likes"][position - len(node.primitive.operands) + 1].shape
+    return node.shape if node.primitive.elementwise else ()
+
+
+def inferred(node: Node, operands: list[Any], position: int, y: Any) -> Any:
+    """The operand that makes a call give ``y``: None if it cannot be told.
+
+    No rule asks for it, so it can only be added, multiplied by something, or moved.
+    """
+    primitive = node.primitive
+    statics = {name: node.statics[name] for name in primitive.statics if name in node.statics}
+
+    def result(x: Any) -> Any:
+        arrays = [x if i == position else array_of(other) for i, other in enumerate(operands)]
+        return primitive.kernel(*arrays, **statics)
+
+    shape = operand_shape(node, position)
+    try:
+        with np.errstate(all="ignore"):
+            offset = result(np.zeros(shape))
+            if primitive.elementwise:
+                slope = result(np.ones(shape)) - offset
+                x = np.where(slope == 0, 0, (y - offset) / slope)
+                if x.size and np.ptp(x) <= 1e-12 * np.max(np.abs(x)):
+                    x = float(f"{x.flat[0]:.12g}")  # type: ignore[assignment]  # the 1 of 1 - A
+            else:
+                places = result(np.arange(1, math.prod(shape) + 1).reshape(shape)) - offset
+                x = np.zeros(shape)
+                x.flat[places[places > 0].astype(int) - 1] = y[places > 0]
+            same = np.allclose(result(x), y, rtol=1e-12, atol=1e-14)
+    except (TypeError, ValueError):  # another operand is unknown too, or the shape
+        return None
+    return x if same else None
 
 
 def trace(function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Trace:

@@ -1,5 +1,6 @@
 """Checking gradients."""
 
-from autograd_mini.check.numerical import numerical_gradient
+from .compare import Comparison, compare
+from .numerical import numerical_gradient
 
-__all__ = ["numerical_gradient"]
+__all__ = ["Comparison", "compare", "numerical_gradient"]

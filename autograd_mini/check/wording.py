@@ -1,0 +1,121 @@
+"""Calls as the NumPy code that they stand for: ``W2.T @ dZ2 * (1 - A1**2)``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core.primitive import implementations
+from ..trace import Call, Pull, Value
+from .replay import Replay, flow
+
+# How tightly an operator binds: an operand that binds less tightly than its place asks for is put
+# into parentheses.
+LOGIC, SUM, PRODUCT, SIGN, POWER, ATOM = range(6)
+
+#: Primitive -> how it is written, how tightly that binds, and what its places ask for.
+OPERATORS: dict[str, tuple[str, int, tuple[int, ...]]] = {
+    "add": ("{} + {}", SUM, (SUM, SUM)),
+    "subtract": ("{} - {}", SUM, (SUM, PRODUCT)),
+    "multiply": ("{} * {}", PRODUCT, (PRODUCT, SIGN)),
+    "divide": ("{} / {}", PRODUCT, (PRODUCT, SIGN)),
+    "matmul": ("{} @ {}", PRODUCT, (PRODUCT, SIGN)),
+    "negative": ("-{}", SIGN, (SIGN,)),
+    "square": ("{}**2", POWER, (ATOM,)),
+    "power": ("{}**{}", POWER, (ATOM, POWER)),
+    "transpose": ("{}.T", ATOM, (ATOM,)),
+    "greater": ("({} > {})", ATOM, (SUM, SUM)),
+    "less": ("({} < {})", ATOM, (SUM, SUM)),
+    "equal": ("({} == {})", ATOM, (SUM, SUM)),
+}
+#: Bookkeeping that a formula does not show.
+SILENT = {"reshape", "broadcast_to", "copy", "astype", "argument"}
+NUMPY_NAMES = {
+    id(primitive): function.__name__
+    for function, primitive in implementations.items()
+    if getattr(np, function.__name__, None) is function
+}
+Text = tuple[str, int]  # and how tightly it binds
+
+
+def text_of(x: Any, known: Mapping[Value, Text] | None = None) -> str:
+    """An operand as code: its name, or how it was computed from what has names."""
+    return written(x, known or {})[0]
+
+
+def written(x: Any, known: Mapping[Value, Text]) -> Text:
+    """An operand as code, with how tightly it binds."""
+    if not isinstance(x, Value):
+        return number(x), ATOM if np.real(x) >= 0 else SIGN
+    if x in known:
+        return known[x]
+    if x.name:
+        return x.name, ATOM
+    if x.call is None:
+        return (number(x.array.item()), ATOM) if x.array.size == 1 else ("(...)", ATOM)
+    return combined(x.call, [written(operand, known) for operand in x.call.operands])
+
+
+def combined(call: Call, operands: list[Text]) -> Text:
+    """A call as code, of operands as code."""
+    name = call.primitive.name
+    if name in SILENT:
+        return operands[0]
+    if name == "multiply" and "1" in (operands[0][0], operands[1][0]):
+        return operands[operands[0][0] == "1"]
+    if name in OPERATORS:
+        form, binding, places = OPERATORS[name]
+        parts = [
+            text if binds >= place else f"({text})"
+            for (text, binds), place in zip(operands, places, strict=False)
+        ]
+        return form.format(*parts), binding
+    module = "np" if id(call.primitive) in NUMPY_NAMES else "ag"
+    statics = [
+        f"{key}={value}"
+        for key, value in call.statics.items()
+        if value != call.primitive.defaults.get(key)
+    ]
+    function = NUMPY_NAMES.get(id(call.primitive), name)
+    return f"{module}.{function}({', '.join([*(text for text, _ in operands), *statics])})", ATOM
+
+
+def number(x: Any) -> str:
+    """A number as short as it can be written."""
+    x = np.asarray(x).item()
+    return str(int(x)) if isinstance(x, float) and x.is_integer() and abs(x) < 1e6 else f"{x:.6g}"
+
+
+def gradient_text(
+    replay: Replay, value: Value, pulls: list[Pull], given: Mapping[Value, str]
+) -> str:
+    """The formula of a value's gradient, from gradients that have names."""
+    found: dict[Value, Text] = {}
+    for pull in pulls:
+        output = pull.call.output
+        g = (given[output], PRODUCT if "/" in given[output] else ATOM) if output in given else found[output]
+        known: dict[Value, Text] = {}
+        if output.gradient is not None:
+            known[output.gradient] = g
+        inside = flow(pull)
+        for call in pull.calls:
+            if call.output in inside:
+                known[call.output] = combined(call, [written(x, known) for x in call.operands])
+        share = written(pull.result, known)
+        before = found.get(pull.operand)
+        found[pull.operand] = share if before is None else plus(before, share)
+    return found[value][0]
+
+
+def plus(a: Text, b: Text) -> Text:
+    """The sum of two formulas."""
+    if b[0].startswith("-") and b[1] >= PRODUCT:
+        return f"{a[0]} - {b[0][1:]}", SUM
+    return f"{a[0]} + {b[0]}", SUM
+
+
+def printable(name: str) -> str:
+    """A name without characters that a terminal would not show or would obey."""
+    return name if name.isprintable() else ascii(name)[1:-1]
