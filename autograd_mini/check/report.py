@@ -70,9 +70,10 @@ class Report:
     def __str__(self) -> str:
         columns = list(zip(self.header, *self.rows, strict=True))
         widths = [max(map(len, column)) for column in columns]
-        table = [self.header, ["-" * width for width in widths], *self.rows]
+        table = [self.header, ["-" * width for width in widths], *self.rows] if columns else []
         lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
-        return "\n".join([self.title, "", *lines, *([""] if self.notes else []), *self.notes])
+        parts = [self.title, "\n".join(lines), "\n".join(self.notes)]
+        return "\n\n".join(part for part in parts if part)
 
     def __repr__(self) -> str:
         return str(self)
