@@ -1,79 +1,62 @@
 """The mistakes that people make when they derive gradients by hand, each as one row.
 
-A row is a name, a sentence, and an edit of the recorded backward pass: of a call in a rule, of a
-share of a gradient, or of a value's whole gradient.  It knows nothing of networks, layers and
-losses.  If the edited pass gives somebody's numbers, that is the mistake that was made.
+A row is a name, a sentence, and edits of the recorded backward pass: of a call in a rule, of a
+share of a gradient, or of a whole gradient.  It knows nothing of networks, layers and losses.  If
+an edited pass gives somebody's numbers, that is the mistake that was made.
 
-A row is a generator: for a place of the pass it yields ``(function, words)`` for each way to make
-the mistake there.  ``function`` is what happens at the place instead, see `Replay`, and ``words``
-fill in the sentence.
+Each row is a generator: for a place in the pass it yields ``(edit, words)`` for every way to make
+the mistake there.  The edit is what happens at the place instead, or a mapping for several places,
+see `Replay`; the words fill in the sentence.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core import ops
-from ..core.tensor import Tensor as Leaf
-from ..trace import Call, Pull, Trace, Value, array_of
-from .replay import Array, Replay, chosen, flow
+from ..core.graph import unbroadcast
+from ..trace import Call, Pull, Value, array_of
+from .replay import Array, Edits
+from .site import (
+    ACTIVATIONS,
+    Candidate,
+    Edit,
+    Site,
+    activation_slopes,
+    derivative,
+    fits,
+    instead,
+    is_recorded,
+    is_unary,
+    keep,
+    nothing,
+    own_function,
+    times,
+    with_operand,
+)
 from .wording import SIGN, text_of, written
 
-Ways = Iterator[tuple[Callable[..., Any], dict[str, str]]]
-
-
-class Tensor(NamedTuple):
-    """An array that somebody may have taken by mistake, and what he calls it."""
-
-    array: Array
-    text: str
-
-
-@dataclass
-class Site:
-    """Where a mistake is looked for: the part of the backward pass behind one gradient."""
-
-    replay: Replay
-    value: Value  # whose gradient is wrong
-    pulls: list[Pull]
-    given: Mapping[Value, Array]  # the gradients that this one was computed from
-    tensors: list[Tensor]  # what may have been taken by mistake
-    gradients: list[Tensor]  # likewise, of gradients
-    updates: Mapping[Value, Array]  # the gradients of parameters
-    expected: Mapping[Value, Array] = field(default_factory=dict)
-    regularised: bool = False  # whether parameters enter the cost by themselves
-
-    @cached_property
-    def inside(self) -> dict[Pull, set[Value]]:
-        """What depends on the incoming gradient, in each rule."""
-        return {pull: flow(pull) for pull in self.pulls}
-
-    def fitting(self, shape: tuple[int, ...]) -> list[Tensor]:
-        """The tensors that can stand where an array of some shape belongs."""
-        return [tensor for tensor in self.tensors if fits(tensor.array.shape, shape)]
-
-
-def fits(shape: tuple[int, ...], place: tuple[int, ...]) -> bool:
-    """Whether an array of a shape broadcasts to another shape."""
-    if len(shape) > len(place) or math.prod(shape) == 1 < math.prod(place):
-        return False
-    return all(n in (1, k) for n, k in zip(shape[::-1], place[::-1], strict=False))
+Ways = Iterator[tuple[Edit | Edits, dict[str, str]]]
+PRODUCTS = (ops.multiply, ops.divide)
+SUMS = (ops.add, ops.subtract)
 
 
 class Row(NamedTuple):
-    """A kind of mistake."""
+    """A kind of mistake.
+
+    ``size`` says what numbers it explains: "exact", just those of the edited pass; "multiple", any
+    multiple of them; "any", those on a straight line from what is right through what it gives;
+    "factor", likewise, where it gives twice what is right of one term.
+    """
 
     name: str
     sentence: str
     ways: Callable[..., Ways]
+    size: str
 
 
 IN_CALLS: list[Row] = []
@@ -81,318 +64,385 @@ IN_SHARES: list[Row] = []
 IN_VALUES: list[Row] = []
 
 
-def row(table: list[Row], name: str, sentence: str) -> Callable[[Any], Any]:
+def row(
+    table: list[Row], name: str, sentence: str, size: str = "exact"
+) -> Callable[[Callable[..., Ways]], Callable[..., Ways]]:
     """Enter a generator of edits into a table."""
 
     def enter(ways: Callable[..., Ways]) -> Callable[..., Ways]:
-        table.append(Row(name, sentence, ways))
+        table.append(Row(name, sentence, ways, size))
         return ways
 
     return enter
 
 
-# ---- calls in a rule ----------------------------------------------------------------------------
-
-PRODUCTS = (ops.multiply, ops.divide)
-SUMS = (ops.add, ops.subtract)
+# ---- products and sums --------------------------------------------------------------------------
 
 
-def as_factor(call: Call, position: int) -> str:
-    """An operand of a product, as it must be multiplied by."""
-    text, binding = written(call.operands[position], {})
-    if call.primitive is ops.divide and position == 1:
+def as_factor(call: Call, place: int) -> str:
+    """An operand of a product, as one multiplies by it."""
+    text, binding = written(call.operands[place], {})
+    if call.primitive is ops.divide and place == 1:
         return f"1 / {text}" if binding >= SIGN else f"1 / ({text})"
     return text
 
 
-@row(IN_CALLS, "missing factor", "lacks the factor {factor}: multiply by it")
-def missing_factor(site: Site, call: Call, inside: set[Value]) -> Ways:
-    """Leave an operand of a product out."""
+def factors(site: Site, call: Call) -> Iterator[int]:
+    """The places of the arrays that a call multiplies or divides a gradient by."""
     if call.primitive in PRODUCTS:
-        for kept in (0, 1) if call.primitive is ops.multiply else (0,):
-            if call.operands[1 - kept] not in inside:
-                yield (lambda *x, kept=kept: x[kept]), {"factor": as_factor(call, 1 - kept)}
-    if call.primitive is ops.where and call.output in inside:
-        factor = {"factor": f"that is 0 where not {text_of(call.operands[0])}"}
-        for kept in (1, 2):
-            yield (lambda *x, kept=kept: np.broadcast_to(x[kept], np.shape(x[0]))), factor
+        for place in (0, 1) if call.primitive is ops.multiply else (1,):
+            operand = call.operands[place]
+            if np.ndim(array_of(operand)) and not site.carries(call, operand):
+                yield place
+
+
+@row(IN_CALLS, "missing factor", "lacks the factor {factor}: multiply by it")
+def missing_factor(site: Site, call: Call) -> Ways:
+    """Leave a factor out."""
+    for place in factors(site, call):
+        yield keep(1 - place), {"factor": as_factor(call, place)}
+    if call.primitive is ops.where and site.carries(call, call.output):
+        words = {"factor": f"that is 0 where not {text_of(call.operands[0])}"}
+        for branch in (1, 2):
+            yield (lambda *x, n=branch: np.broadcast_to(x[n], np.shape(x[0]))), words
 
 
 @row(IN_CALLS, "factor twice", "has the factor {factor} twice")
-def factor_twice(site: Site, call: Call, inside: set[Value]) -> Ways:
-    """Multiply by an operand of a product once more."""
-    if call.primitive in PRODUCTS:
-        for again in (0, 1) if call.primitive is ops.multiply else (1,):
-            if call.operands[again] not in inside:
-                yield (
-                    (
-                        (lambda *x, again=again: call.run(call.run(*x), x[again]))
-                        if again
-                        else (lambda *x: call.run(call.run(*x), x[0]))
-                    ),
-                    {"factor": as_factor(call, again)},
-                )
+def factor_twice(site: Site, call: Call) -> Ways:
+    """Multiply by a factor once more."""
+    for place in factors(site, call):
+        if place:
+            yield (lambda a, b: call.run(call.run(a, b), b)), {"factor": as_factor(call, place)}
+        else:
+            yield (lambda a, b: call.run(a, call.run(a, b))), {"factor": as_factor(call, place)}
 
 
-@row(
-    IN_CALLS, "inverted factor", "is multiplied where it must be divided by {factor}, or reversely"
-)
-def inverted_factor(site: Site, call: Call, inside: set[Value]) -> Ways:
+@row(IN_CALLS, "inverted factor", "has the factor {factor} inverted: multiply by it, do not divide")
+def inverted_factor(site: Site, call: Call) -> Ways:
     """Divide instead of multiplying, or reversely."""
-    if call.primitive is ops.multiply:
-        for factor in (0, 1):
-            if call.operands[factor] not in inside:
-                words = {"factor": text_of(call.operands[factor])}
-                yield (lambda *x, factor=factor: x[1 - factor] / x[factor]), words
-    if call.primitive is ops.divide:
-        yield (lambda a, b: a * b), {"factor": text_of(call.operands[1])}
+    for place in factors(site, call):
+        if call.primitive is ops.multiply:
+            yield (lambda *x, n=place: x[1 - n] / x[n]), {"factor": as_factor(call, place)}
+        else:
+            yield (lambda a, b: a * b), {"factor": as_factor(call, place)}
+
+
+@row(IN_CALLS, "constant factor", "has the factor {factor} {how} in one of its terms")
+def constant_factor(site: Site, call: Call) -> Ways:
+    """Forget a constant of one term, take it twice, or divide by it."""
+    if call.primitive in PRODUCTS:
+        for place in (0, 1) if call.primitive is ops.multiply else (1,):
+            c = array_of(call.operands[place])
+            if np.ndim(c) == 0 and not site.carries(call, call.operands[place]):
+                c = 1 / c if call.primitive is ops.divide else c
+                factor = as_factor(call, place)
+                yield keep(1 - place), {"factor": factor, "how": "missing"}
+                yield (lambda *x, c=c: call.run(*x) * c), {"factor": factor, "how": "twice"}
+                yield (lambda *x, c=c: call.run(*x) / c**2), {"factor": factor, "how": "inverted"}
 
 
 @row(IN_CALLS, "missing term", "lacks the term {term}")
-def missing_term(site: Site, call: Call, inside: set[Value]) -> Ways:
+def missing_term(site: Site, call: Call) -> Ways:
     """Leave a term of a sum out."""
     if call.primitive in SUMS:
-        yield (lambda a, b: a), {"term": text_of(call.operands[1])}
-        yield (lambda a, b: call.run(0.0, b)), {"term": text_of(call.operands[0])}
+        first, second = map(text_of, call.operands)
+        if isinstance(call.operands[0], Value):  # what remains of 1 - y is no term, but a factor 1
+            yield keep(0), {"term": second}
+        yield (lambda a, b: call.run(0.0, b)), {"term": first}
         if call.primitive is ops.subtract:
-            yield (lambda a, b: b), {"term": text_of(call.operands[0])}
-    if call.primitive is ops.where and call.output in inside:
+            yield keep(1), {"term": first}
+    if call.primitive is ops.where and site.carries(call, call.output):
         condition = text_of(call.operands[0])
         yield (lambda c, a, b: np.where(c, a, 0)), {"term": f"for elements without {condition}"}
         yield (lambda c, a, b: np.where(c, 0, b)), {"term": f"for elements with {condition}"}
 
 
-@row(IN_CALLS, "sign of a term", "has the term {term} with the wrong sign")
-def sign_of_a_term(site: Site, call: Call, inside: set[Value]) -> Ways:
-    """Add instead of subtracting, or reversely."""
-    if call.primitive in SUMS:
-        term = {"term": text_of(call.operands[1])}
-        yield (lambda a, b: a - b if call.primitive is ops.add else a + b), term
-
-
-@row(IN_CALLS, "missing function", "has {operand} where {result} belongs")
-def missing_function(site: Site, call: Call, inside: set[Value]) -> Ways:
-    """Take the operand of a function for its result."""
-    arrays = [x for x in call.operands if isinstance(x, Value)]
-    if len(arrays) == 1 and arrays[0].shape == call.output.shape and not inside & {*arrays}:
-        place = call.operands.index(arrays[0])
-        words = {"operand": text_of(arrays[0]), "result": text_of(call.output)}
-        yield (lambda *x: x[place]), words
-
-
-def replaced(call: Call, place: int, other: Array) -> Callable[..., Array]:
-    """The call with another array for one of its operands."""
-    return lambda *x: call.run(*x[:place], other, *x[place + 1 :])
-
-
-def recorded(call: Call, inside: set[Value]) -> Iterator[tuple[int, Value]]:
-    """The operands of a call in a rule that come from the forward pass, with their positions."""
-    for place, operand in enumerate(call.operands):
-        if isinstance(operand, Value) and operand not in inside and operand.array.size > 1:
-            if operand.call is None or operand.call.phase == "forward":
-                yield place, operand
-
-
 @row(IN_CALLS, "missing term", "has {wrong} where {right} belongs: a term is missing")
-def missing_term_before(site: Site, call: Call, inside: set[Value]) -> Ways:
+def missing_term_before(site: Site, call: Call) -> Ways:
     """Take one term of a sum for an operand that is the sum."""
-    for place, operand in recorded(call, inside):
+    for place, operand in recorded(site, call):
         if operand.call and operand.call.primitive in SUMS:
             for term in operand.call.operands:
                 if isinstance(term, Value) and fits(term.shape, operand.shape):
                     words = {"wrong": text_of(term), "right": text_of(operand)}
-                    yield replaced(call, place, term.array), words
+                    yield with_operand(call, place, term.array), words
+
+
+@row(IN_CALLS, "sign of a term", "has the term {term} with the wrong sign")
+def sign_of_a_term(site: Site, call: Call) -> Ways:
+    """Add instead of subtracting, or reversely."""
+    if call.primitive in SUMS:
+        other = np.subtract if call.primitive is ops.add else np.add
+        yield other, {"term": text_of(call.operands[1])}
 
 
 @row(IN_CALLS, "sign of a term", "has {right} with the wrong sign between its terms")
-def sign_of_a_term_before(site: Site, call: Call, inside: set[Value]) -> Ways:
-    """Take a sum for a difference, or reversely."""
-    for place, operand in recorded(call, inside):
+def sign_of_a_term_before(site: Site, call: Call) -> Ways:
+    """Take a sum for a difference, or reversely, in an operand."""
+    for place, operand in recorded(site, call):
         if operand.call and operand.call.primitive in SUMS:
             a, b = map(array_of, operand.call.operands)
             other = a - b if operand.call.primitive is ops.add else a + b
-            yield replaced(call, place, other), {"right": text_of(operand)}
+            yield with_operand(call, place, other), {"right": text_of(operand)}
+
+
+# ---- operands -----------------------------------------------------------------------------------
+
+
+def recorded(site: Site, call: Call) -> Iterator[tuple[int, Value]]:
+    """The operands of a call in a rule that come from the forward pass, with their places."""
+    for place, operand in enumerate(call.operands):
+        if is_recorded(operand) and operand.array.size > 1 and not site.carries(call, operand):
+            yield place, operand
+
+
+@row(IN_CALLS, "missing function", "has {operand} where {result} belongs")
+def missing_function(site: Site, call: Call) -> Ways:
+    """Take the operand of a function for its result."""
+    arrays = [x for x in call.operands if isinstance(x, Value)]
+    if len(arrays) == 1 and call.primitive is not ops.transpose:
+        (operand,) = arrays
+        if operand.shape == call.output.shape and not site.carries(call, operand):
+            words = {"operand": text_of(operand), "result": text_of(call.output)}
+            yield keep(call.operands.index(operand)), words
 
 
 @row(IN_CALLS, "wrong operand", "has {wrong} where {right} belongs")
-def wrong_operand(site: Site, call: Call, inside: set[Value]) -> Ways:
+def wrong_operand(site: Site, call: Call) -> Ways:
     """Take another tensor for an operand, or for an operand of what that was computed from."""
-    for place, operand in recorded(call, inside):
-        of_any_shape = call.primitive in (ops.transpose, ops.matrix_product)
-        for tensor in site.tensors if of_any_shape else site.fitting(operand.shape):
+    for place, operand in recorded(site, call):
+        anything = call.primitive in (ops.transpose, ops.matrix_product)
+        for tensor in site.tensors if anything else site.others(operand):
             if tensor.array is not operand.array:
                 words = {"wrong": tensor.text, "right": text_of(operand)}
-                yield replaced(call, place, tensor.array), words
-        before = operand.call
-        if before is None or not before.primitive.elementwise:
-            continue
-        for position, inner in enumerate(before.operands):
-            for tensor in site.fitting(operand.shape) if isinstance(inner, Value) else ():
-                if tensor.array is not inner.array:
-                    arrays = [*map(array_of, before.operands)]
-                    arrays[position] = tensor.array
-                    words = {"wrong": tensor.text, "right": text_of(inner)}
-                    with np.errstate(all="ignore"):
-                        yield replaced(call, place, before.run(*arrays)), words
+                yield with_operand(call, place, tensor.array), words
+        for array, words in computed_otherwise(site, operand.call):
+            yield with_operand(call, place, array), words
+
+
+def computed_otherwise(site: Site, call: Call | None) -> Iterator[tuple[Array, dict[str, str]]]:
+    """What a forward call gives on other tensors."""
+    for place, inner in enumerate(call.operands if call else ()):
+        for tensor in site.others(inner) if isinstance(inner, Value) else ():
+            assert call is not None
+            arrays = [*map(array_of, call.operands)]
+            arrays[place] = tensor.array
+            with np.errstate(all="ignore"):
+                try:
+                    yield call.run(*arrays), {"wrong": tensor.text, "right": text_of(inner)}
+                except (ValueError, TypeError):  # it takes fewer shapes than broadcasting does
+                    continue
+
+
+@row(IN_SHARES, "wrong operand", "has {wrong} where {right} belongs")
+def wrong_operand_throughout(site: Site, pull: Pull) -> Ways:
+    """Take another tensor for a value that a rule uses more than once."""
+    used = [x for call in pull.calls for x in call.operands if is_recorded(x) and x.array.size > 1]
+    for value in dict.fromkeys(x for x in used if used.count(x) > 1):
+        for tensor in site.others(value):
+            values = {value: np.broadcast_to(tensor.array, value.shape)}
+            yield site.rerun(pull, values), {"wrong": tensor.text, "right": text_of(value)}
+
+
+@row(
+    IN_VALUES,
+    "updated weights",
+    "is computed from {weights} after its update, by {size} times its gradient: use the old one",
+    size="any",
+)
+def updated_weights(site: Site, value: Value) -> Ways:
+    """Add the gradient of parameters to them, which shows what an update has changed."""
+    users = {
+        pull: {x for call in pull.calls for x in call.operands if x in site.updates}
+        for pull in site.pulls
+        if pull.operand.kind != "parameter"
+    }
+    parameters = {x for used in users.values() for x in used}
+    for changed in [*({x} for x in parameters), *([parameters] if len(parameters) > 1 else [])]:
+        for which in (0, -1):  # by the true gradient, by the one derived by hand
+            values = {x: x.array + site.updates[x][which] for x in changed}
+            edits = {pull: site.rerun(pull, values) for pull in users if users[pull] & changed}
+            yield edits, {"weights": " and ".join(map(text_of, changed))}
+
+
+# ---- matrices -----------------------------------------------------------------------------------
 
 
 @row(IN_CALLS, "missing transpose", "has the transpose of {matrix} wrong")
-def missing_transpose(site: Site, call: Call, inside: set[Value]) -> Ways:
+def missing_transpose(site: Site, call: Call) -> Ways:
     """Forget to transpose a factor of a matrix product, or transpose the other one."""
-    if call.primitive is ops.transpose and call.output.array.ndim == 2:
-        yield (lambda x: x), {"matrix": text_of(call.operands[0])}
-    if call.primitive is ops.matrix_product and call.output.array.ndim == 2:
+    if call.output.array.ndim != 2:
+        return
+    if call.primitive is ops.transpose:
+        yield keep(0), {"matrix": text_of(call.operands[0])}
+    if call.primitive is ops.matrix_product:
         a, b = map(text_of, call.operands)
         yield (lambda a, b: b @ a), {"matrix": f"{a} and {b}, or their order,"}
-        yield (lambda a, b: (a @ b).T), {"matrix": f"{a} and {b}, both,"}
         yield (lambda a, b: a.T @ b), {"matrix": a}
         yield (lambda a, b: a @ b.T), {"matrix": b}
 
 
+@row(IN_CALLS, "transposed", "has the transpose of a matrix product in its place")
+def transposed_product(site: Site, call: Call) -> Ways:
+    """Transpose a matrix product, which only a square one allows."""
+    if call.primitive is ops.matrix_product and call.output.array.ndim == 2:
+        yield (lambda a, b: (a @ b).T), {}
+
+
 @row(IN_CALLS, "wrong product", "has {wrong} where {right} belongs")
-def wrong_product(site: Site, call: Call, inside: set[Value]) -> Ways:
+def wrong_product(site: Site, call: Call) -> Ways:
     """Multiply element by element where a matrix product belongs, or reversely."""
     if call.primitive is ops.matrix_product:
-        yield (lambda a, b: a * b), {"wrong": "*", "right": "@"}
-        yield (lambda a, b: a.T * b), {"wrong": "*", "right": "@"}
-        yield (lambda a, b: a * b.T), {"wrong": "*", "right": "@"}
-        yield (lambda a, b: np.sum(a.T * b, axis=0)), {"wrong": "*", "right": "@"}
+        words = {"wrong": "*", "right": "@"}
+        for product in ELEMENTWISE_PRODUCTS:
+            yield product, words
     if call.primitive is ops.multiply and call.output.array.ndim == 2:
         words = {"wrong": "@", "right": "*"}
-        for product in (
-            lambda a, b: a @ b,
-            lambda a, b: b @ a,
-            lambda a, b: a @ b.T,
-            lambda a, b: a.T @ b,
-            lambda a, b: b.T @ a,
-            lambda a, b: b @ a.T,
-        ):
+        for product in MATRIX_PRODUCTS:
             yield product, words
 
 
+ELEMENTWISE_PRODUCTS: list[Edit] = [
+    lambda a, b: a * b,
+    lambda a, b: a.T * b,
+    lambda a, b: a * b.T,
+    lambda a, b: np.sum(a.T * b, axis=0),
+]
+MATRIX_PRODUCTS: list[Edit] = [
+    lambda a, b: a @ b,
+    lambda a, b: b @ a,
+    lambda a, b: a @ b.T,
+    lambda a, b: a.T @ b,
+    lambda a, b: b.T @ a,
+    lambda a, b: b @ a.T,
+]
+SQUARES: list[Edit] = [lambda x: x.T @ x, lambda x: x @ x.T]
+
+
+@row(IN_SHARES, "wrong product", "has @ where * belongs")
+def matrix_products_throughout(site: Site, pull: Pull) -> Ways:
+    """Take matrix products for all products of a rule, squares too."""
+    if is_unary(pull) and pull.operand.array.ndim == 2:
+        calls = [call for call in pull.calls if site.carries(call, call.output)]
+        products = [call for call in calls if call.primitive is ops.multiply]
+        squares = [call for call in pull.calls if call.primitive is ops.square]
+        for product, square in itertools.product(MATRIX_PRODUCTS[:2], SQUARES):
+            yield {**dict.fromkeys(products, product), **dict.fromkeys(squares, square)}, {}
+
+
+# ---- sums over examples -------------------------------------------------------------------------
+
+
 @row(IN_CALLS, "wrong axis", "is summed over the wrong axis")
-def wrong_axis(site: Site, call: Call, inside: set[Value]) -> Ways:
+def wrong_axis(site: Site, call: Call) -> Ways:
     """Sum over another axis."""
-    if call.primitive is ops.reduce_sum and call.output in inside:
-        for axis in range(np.ndim(call.operands[0].array)):
-            yield (lambda x, axis=axis: fitted(np.sum(x, axis), call.output.shape)), {}
-            yield (lambda x, axis=axis: np.sum(x, axis, keepdims=True)), {}
+    for axis in summed_axes(site, call):
+        yield (lambda x, axis=axis: reshaped(np.sum(x, axis), call.output.shape)), {}
+        yield (lambda x, axis=axis: np.sum(x, axis, keepdims=True)), {}
 
 
 @row(IN_CALLS, "sum over everything", "is summed over everything instead of the examples only")
-def sum_over_everything(site: Site, call: Call, inside: set[Value]) -> Ways:
+def sum_over_everything(site: Site, call: Call) -> Ways:
     """Sum over all axes."""
-    if call.primitive is ops.reduce_sum and call.output in inside:
+    if summed_axes(site, call):
         yield (lambda x: np.broadcast_to(np.sum(x), call.output.shape)), {}
 
 
 @row(IN_CALLS, "last example only", "is that of the {which} example only: add up all of them")
-def one_example_only(site: Site, call: Call, inside: set[Value]) -> Ways:
+def one_example_only(site: Site, call: Call) -> Ways:
     """Take one summand of a sum over examples."""
-    for which, i in ("last", -1), ("first", 0):
-        if call.primitive is ops.reduce_sum and call.output in inside:
-            for axis in range(np.ndim(call.operands[0].array)):
-                yield (
-                    (lambda x, axis=axis, i=i: fitted(np.take(x, i, axis), call.output.shape)),
-                    {"which": which},
-                )
+    for which, i in {"last": -1, "first": 0}.items():
+        for axis in summed_axes(site, call):
+            one = {"axis": axis, "indices": i}
+            yield (
+                (lambda x, one=one: reshaped(np.take(x, **one), call.output.shape)),
+                {"which": which},
+            )
         if call.primitive is ops.matrix_product:
             yield (lambda a, b, i=i: np.take(a, [i], -1) @ np.take(b, [i], -2)), {"which": which}
 
 
-@row(IN_CALLS, "bias row", "is cut at the wrong end: the row or column of the bias is the first")
-def wrong_part(site: Site, call: Call, inside: set[Value]) -> Ways:
-    """Take a part of an array that begins one element too early."""
-    if call.primitive is ops.getitem and isinstance(key := call.statics["key"], tuple):
-        for axis, part in enumerate(key):
-            if isinstance(part, slice) and part.start and part.stop:
-                moved = slice(part.start - 1, part.stop - 1)
-                yield (lambda x, axis=axis, moved=moved: x[(*key[:axis], moved)]), {}
+def summed_axes(site: Site, call: Call) -> range:
+    """The axes that a call in a rule might sum a gradient over."""
+    sums = call.primitive is ops.reduce_sum and site.carries(call, call.output)
+    return range(np.ndim(array_of(call.operands[0])) if sums else 0)
 
 
-def fitted(x: Array, shape: tuple[int, ...]) -> Array:
+def reshaped(x: Array, shape: tuple[int, ...]) -> Array:
     """An array in another shape of as many elements, else as it is."""
     return x.reshape(shape) if x.size == int(np.prod(shape)) else x
 
 
-# ---- shares of a gradient -----------------------------------------------------------------------
+@row(IN_CALLS, "bias row", "is cut at the wrong end: the row or column of the bias is the first")
+def wrong_part(site: Site, call: Call) -> Ways:
+    """Take a part of an array that begins one element too early."""
+    key: Any = call.statics.get("key")
+    for axis, part in enumerate(key if isinstance(key, tuple) else ()):
+        if isinstance(part, slice) and part.start and part.stop:
+            moved = (*key[:axis], slice(part.start - 1, part.stop - 1))
+            yield (lambda x, moved=moved: x[moved]), {}
 
 
-@row(IN_SHARES, "missing path", "lacks what comes through {path}: the sum has several terms")
-def missing_path(site: Site, pull: Pull) -> Ways:
-    """Forget one of the ways in which a value enters the cost."""
-    if len(site.replay.shares[pull.operand]) > 1:
-        yield (lambda g: None), {"path": text_of(pull.call.output)}
-
-
-@row(IN_SHARES, "sign of a term", "has what comes through {path} with the wrong sign")
-def sign_of_a_path(site: Site, pull: Pull) -> Ways:
-    """Subtract one of the ways in which a value enters the cost."""
-    if len(site.replay.shares[pull.operand]) > 1:
-        yield (lambda g: -site.replay.share(pull, g)), {"path": text_of(pull.call.output)}
+# ---- functions ----------------------------------------------------------------------------------
 
 
 @row(IN_SHARES, "missing factor", "lacks the derivative of {function}")
 def missing_derivative(site: Site, pull: Pull) -> Ways:
     """Hand a gradient on as it is."""
     if pull.calls and pull.operand.shape == pull.call.output.shape:
-        yield (lambda g: g), {"function": text_of(pull.call.output)}
+        yield keep(0), {"function": text_of(pull.call.output)}
 
 
-@row(IN_SHARES, "wrong operand", "is computed from {wrong} where {right} belongs")
-def wrong_gradient(site: Site, pull: Pull) -> Ways:
-    """Go on from another gradient."""
-    for tensor in site.gradients:
-        if fits(tensor.array.shape, pull.call.output.shape):
-            words = {"wrong": tensor.text, "right": f"the gradient of {text_of(pull.call.output)}"}
-            yield (lambda g, other=tensor.array: site.replay.share(pull, other)), words
+@row(IN_VALUES, "missing factor", "lacks the derivative of {function}")
+def missing_derivative_of_several(site: Site, value: Value) -> Ways:
+    """Hand the gradient of a later value on as it is, past several calls."""
+    for later, g in site.expected.items():
+        if later is not value and later.shape == value.shape:
+            yield instead(g), {"function": text_of(later)}
 
 
-@row(IN_SHARES, "updated weights", "is computed from {weights} after its update: use the old one")
-def updated_weights(site: Site, pull: Pull) -> Ways:
-    """Take the gradient of a parameter for it, which shows what an update has changed."""
-    for call in pull.calls:
-        for operand in call.operands:
-            if isinstance(operand, Value) and operand in site.updates:
-                change = {operand: operand.array + site.updates[operand]}
-                yield (
-                    (lambda g, change=change: site.replay.share(pull, g, values=change)),
-                    {"weights": text_of(operand)},
-                )
+@row(IN_VALUES, "missing factor", "lacks a factor, which is {factor}")
+def missing_factor_of_all(site: Site, value: Value) -> Ways:
+    """Divide by a derivative, to find one that is missing though no rule shows it by itself."""
+    for name, function in ACTIVATIONS.items():
+        with np.errstate(all="ignore"):
+            inverse = 1 / derivative(function, value.array)
+        yield times(inverse), {"factor": f"the derivative of {name} at {text_of(value)}"}
 
 
-#: Mistakes whose size is free: the edit is one end of a straight line from what is right.
-OF_ANY_SIZE = {"updated weights"}
+@row(
+    IN_VALUES,
+    "missing factor",
+    "has what comes through {path} without the derivative of {function}",
+)
+def missing_derivative_on_a_path(site: Site, value: Value) -> Ways:
+    """Multiply only some of the terms by a derivative that is a factor of all of them."""
+    for path, pull in itertools.product(site.pulls, site.pulls):
+        shares = site.replay.shares[path.operand]
+        if is_unary(pull) and pull.call.operands != (path.operand,) and len(shares) > 1:
+            rest = site.outcome({path: nothing})
+            alone = {share: nothing for share in shares if share is not path}
+            bare = site.outcome({**alone, pull: keep(0)})
+            if rest is not None and bare is not None and rest.shape == bare.shape:
+                words = {"path": text_of(path.call.output), "function": text_of(pull.call.output)}
+                yield instead(rest + bare), words
 
 
-ACTIVATIONS = {
-    "sigmoid": ops.sigmoid,
-    "tanh": ops.tanh,
-    "ReLU": ops.relu,
-    "leaky ReLU": ops.leaky_relu,
-    "softplus": ops.softplus,
-}
+@row(IN_SHARES, "factor twice", "has the derivative of {function} twice")
+def derivative_twice(site: Site, pull: Pull) -> Ways:
+    """Multiply by a derivative once more."""
+    if is_unary(pull):
+        share = site.replay.share
+        yield (lambda g: share(pull, share(pull, g))), {"function": text_of(pull.call.output)}
 
 
-def rule_of(function: Any, x: Array, y: Array | None = None) -> Array:
-    """The derivative of an elementwise function, as its rule has it, at an operand and an output.
-
-    The rules of some functions are written in the output: with another ``y`` this is what comes of
-    ``1 - A**2`` where A is no hyperbolic tangent.
-    """
-    leaf = Leaf(np.array(x, dtype=float), requires_grad=True)
-    with np.errstate(all="ignore"), Trace() as run:
-        output = function(leaf)
-        output.backward(np.ones(leaf.shape))
-        if y is None or not run.pulls[0].calls:
-            return leaf.grad.data  # type: ignore[union-attr]
-        values = {run.pulls[0].call.output: y}
-        return Replay.share(run.pulls[0], np.ones(leaf.shape), values=values)
-
-
-def unary(pull: Pull) -> bool:
-    """Whether a share goes through an elementwise function of one operand."""
-    return len(pull.call.operands) == 1 and pull.call.primitive.elementwise and bool(pull.calls)
+@row(IN_SHARES, "missing function", "has {wrong} where the derivative of {function} belongs")
+def no_derivative(site: Site, pull: Pull) -> Ways:
+    """Multiply by the operand or the output of a function instead of its derivative."""
+    if is_unary(pull):
+        for factor in (pull.operand, pull.call.output):
+            words = {"wrong": text_of(factor), "function": text_of(pull.call.output)}
+            yield times(factor.array), words
 
 
 @row(
@@ -402,52 +452,36 @@ def unary(pull: Pull) -> bool:
 )
 def other_activation(site: Site, pull: Pull) -> Ways:
     """Take the derivative of another activation function."""
-    if not unary(pull):
-        return
     y = pull.call.output
     for name, function in ACTIVATIONS.items():
-        if function is pull.call.primitive:
+        if not is_unary(pull) or function is pull.call.primitive:
             continue
         for tensor in site.fitting(y.shape):
-            words = {"wrong": name, "point": tensor.text, "right": text_of(y)}
-            yield (lambda g, d=rule_of(function, tensor.array): g * d), words
-        words = {"wrong": name, "point": text_of(y), "right": text_of(y)}
-        yield (lambda g, d=rule_of(function, pull.operand.array, y.array): g * d), words
+            factor = derivative(function, tensor.array)
+            if np.ptp(factor) > 1e-6:  # else it is just a constant
+                yield times(factor), {"wrong": name, "point": tensor.text, "right": text_of(y)}
+        factor = derivative(function, pull.operand.array, y.array)
+        yield times(factor), {"wrong": name, "point": text_of(y), "right": text_of(y)}
 
 
 @row(IN_SHARES, "wrong point", "has the derivative of {function} at {wrong} where {right} belongs")
 def wrong_point(site: Site, pull: Pull) -> Ways:
     """Take the derivative of the right function at another tensor."""
-    if not unary(pull):
-        return
-    call = pull.call
-    own = functools.partial(call.primitive, **call.statics)
-    for tensor in site.fitting(call.output.shape):
-        if tensor.array is not pull.operand.array:
-            words = {"function": call.primitive.name, "wrong": tensor.text}
-            words["right"] = text_of(pull.operand)
-            yield (lambda g, d=rule_of(own, tensor.array): g * d), words
-
-
-@row(IN_SHARES, "missing function", "has {wrong} where the derivative of {function} belongs")
-def no_derivative(site: Site, pull: Pull) -> Ways:
-    """Multiply by the operand or the output of a function instead of its derivative."""
-    if unary(pull):
-        for factor in (pull.operand, pull.call.output):
-            words = {"wrong": text_of(factor), "function": text_of(pull.call.output)}
-            yield (lambda g, x=factor.array: g * x), words
+    if is_unary(pull):
+        words = {"function": pull.call.primitive.name, "right": text_of(pull.operand)}
+        for tensor in site.others(pull.operand):
+            factor = derivative(own_function(pull), tensor.array)
+            if np.ptp(factor) > 1e-6:  # else it is just a constant
+                yield times(factor), {**words, "wrong": tensor.text}
 
 
 @row(IN_SHARES, "wrong operand", "has {wrong} where the derivative of {function} belongs")
 def tensor_for_derivative(site: Site, pull: Pull) -> Ways:
     """Multiply by another tensor instead of a derivative."""
-    if unary(pull):
+    if is_unary(pull):
         for tensor in site.fitting(pull.operand.shape):
             words = {"wrong": tensor.text, "function": text_of(pull.call.output)}
-            yield (lambda g, x=tensor.array: g * x), words
-
-
-# ---- a value's whole gradient -------------------------------------------------------------------
+            yield times(tensor.array), words
 
 
 @row(
@@ -470,97 +504,385 @@ def diagonal_only(site: Site, value: Value) -> Ways:
                 unit, here = np.zeros(value.shape), (slice(None),) * axis + (i,)
                 unit[here] = 1
                 diagonal[here] = site.replay.backward(pulls, {later: unit})[value][here]
-            words = {"function": text_of(later)}
-            yield (lambda total, new=diagonal * g: new), words
+            yield instead(diagonal * g), {"function": text_of(later)}
+
+
+# ---- choices between two branches ---------------------------------------------------------------
+
+
+def choices(site: Site) -> Iterator[tuple[Call, list[Pull]]]:
+    """The calls that choose between two branches, with the shares that go through them."""
+    for call in dict.fromkeys(pull.call for pull in site.pulls):
+        if call.primitive is ops.where:
+            yield call, [pull for pull in site.pulls if pull.call is call]
+
+
+def one_branch(site: Site) -> Iterator[tuple[Edits, dict[str, str]]]:
+    """Take one branch everywhere."""
+    for call, pulls in choices(site):
+        for kept in (1, 2):
+            edits: dict[Any, Edit] = dict.fromkeys(pulls, nothing)
+            for pull in pulls:
+                if pull.position == kept:
+                    edits[pull] = lambda g, shape=pull.operand.shape: unbroadcast(g, shape)
+            condition, branch = text_of(call.operands[0]), text_of(call.operands[kept])
+            yield edits, {"condition": condition, "branch": branch}
+
+
+@row(IN_VALUES, "missing factor", "has the derivative of {branch} everywhere, whatever {condition}")
+def one_branch_everywhere(site: Site, value: Value) -> Ways:
+    """Forget that a function is made of two."""
+    yield from one_branch(site)
+
+
+@row(IN_VALUES, "other loss", "has the derivative of {branch} everywhere, which is another loss")
+def one_branch_of_a_loss(site: Site, value: Value) -> Ways:
+    """Take one branch of a loss for the whole."""
+    if site.replay.cost in site.given:
+        yield from one_branch(site)
+
+
+@row(IN_VALUES, "wrong operand", "has {condition} the wrong way round")
+def inverted_condition(site: Site, value: Value) -> Ways:
+    """Choose the one branch where the other belongs."""
+    for call, pulls in choices(site):
+        condition = call.operands[0]
+        values = {condition: ~condition.array.astype(bool)}
+        edits = {pull: site.rerun(pull, values) for pull in pulls}
+        yield edits, {"condition": text_of(condition)}
+
+
+# ---- several ways to the cost -------------------------------------------------------------------
+
+
+@row(IN_SHARES, "missing path", "lacks what comes through {path}: the sum has several terms")
+def missing_path(site: Site, pull: Pull) -> Ways:
+    """Forget one of the ways in which a value enters the cost."""
+    if len(site.replay.shares[pull.operand]) > 1:
+        yield nothing, {"path": text_of(pull.call.output)}
+
+
+@row(IN_VALUES, "missing path", "is only what comes through {path}: add up all ways to the cost")
+def one_path_only(site: Site, value: Value) -> Ways:
+    """Overwrite a gradient where it must be accumulated."""
+    shares = site.own_shares()
+    several = [pull for pull in shares if len(pull.call.operands) > 1]  # others are regularisers
+    for kept, forgotten in itertools.product(shares, (shares, several)):
+        edits = {pull: nothing for pull in forgotten if pull is not kept}
+        if edits:
+            yield edits, {"path": text_of(kept.call.output)}
+
+
+@row(IN_SHARES, "sign of a term", "has what comes through {path} with the wrong sign")
+def sign_of_a_path(site: Site, pull: Pull) -> Ways:
+    """Subtract one of the ways in which a value enters the cost."""
+    if len(site.replay.shares[pull.operand]) > 1:
+        yield (lambda g: -site.replay.share(pull, g)), {"path": text_of(pull.call.output)}
+
+
+@row(IN_SHARES, "constant factor", "has what comes through {path} times {size}", size="factor")
+def factor_of_a_path(site: Site, pull: Pull) -> Ways:
+    """Multiply one of the ways in which a value enters the cost by a constant."""
+    if len(site.replay.shares[pull.operand]) > 1:
+        yield (lambda g: 2 * site.replay.share(pull, g)), {"path": text_of(pull.call.output)}
+
+
+@row(IN_SHARES, "wrong operand", "is computed from {wrong} where {right} belongs")
+def wrong_gradient(site: Site, pull: Pull) -> Ways:
+    """Go on from another gradient."""
+    own = text_of(pull.call.output)
+    for tensor in site.gradients:
+        if fits(tensor.array.shape, pull.call.output.shape) and tensor.text != f"d{own}":
+            words = {"wrong": tensor.text, "right": f"the gradient of {own}"}
+            yield site.restart(pull, tensor.array), words
+
+
+# ---- the same slip in every term of a sum -------------------------------------------------------
+
+
+@row(IN_VALUES, "wrong operand", "has {wrong} where {right} belongs, in each of its terms")
+def wrong_operand_in_every_term(site: Site, value: Value) -> Ways:
+    """Take a tensor one function or one step away for the operand of each product."""
+    for other_than in (operand_of_function, after_the_call):
+        edits: dict[Any, Edit] = {}
+        words = {}
+        for pull in site.own_shares():
+            for call in pull.calls:
+                for _, operand in recorded(site, call):
+                    other = other_than(site, pull, operand)
+                    if other is not None and other.shape == operand.shape:
+                        edits[pull] = site.rerun(pull, {operand: other.array})
+                        words = {"wrong": text_of(other), "right": text_of(operand)}
+        if len(edits) > 1:
+            yield edits, words
+
+
+def operand_of_function(site: Site, pull: Pull, operand: Value) -> Value | None:
+    """What an operand is a function of: Z for A."""
+    call = operand.call
+    if call is None or len(call.operands) != 1 or not isinstance(call.operands[0], Value):
+        return None
+    return call.operands[0]
+
+
+def after_the_call(site: Site, pull: Pull, operand: Value) -> Value | None:
+    """The next value like an operand that is a function of the call's output."""
+    for call in site.replay.after(pull.call.output):
+        if call.output.shape == operand.shape and len(call.operands) == 1:
+            return call.output
+    return None
+
+
+@row(IN_VALUES, "wrong operand", "is computed from {wrong}, in each of its terms")
+def wrong_gradient_in_every_term(site: Site, value: Value) -> Ways:
+    """Go on from something else than the gradient in each product."""
+    for text, other_than in INSTEAD_OF_GRADIENT.items():
+        edits: dict[Any, Edit] = {}
+        for pull in site.own_shares():
+            source = site.source(pull)
+            other = None if source is None else other_than(site, source)
+            if other is not None and other.shape == pull.call.output.shape and pull.calls:
+                edits[pull] = site.restart(pull, other)
+        if len(edits) > 1:
+            yield edits, {"wrong": text}
+
+
+def function_of(site: Site, value: Value) -> Value | None:
+    """The output of the function that is applied to a value: A for Z."""
+    for call in site.replay.after(value):
+        if call.operands == (value,) and call.output.shape == value.shape:
+            return call.output
+    return None
+
+
+def steps_away(steps: int) -> Callable[[Site, Value], Array | None]:
+    """The gradient that was given some steps before or after another one of its shape."""
+
+    def gradient(site: Site, value: Value) -> Array | None:
+        like = [v for v in site.replay.run.values if v in site.given and v.shape == value.shape]
+        place = like.index(value) + steps
+        return site.given[like[place]] if 0 <= place < len(like) else None
+
+    return gradient
+
+
+def gradient_of_function(site: Site, value: Value) -> Array | None:
+    """The gradient of what is computed from a value: dA for dZ."""
+    output = function_of(site, value)
+    return None if output is None else site.following.get(output)
+
+
+def function_itself(site: Site, value: Value) -> Array | None:
+    """A for dZ."""
+    output = function_of(site, value)
+    return None if output is None else output.array / site.scale
+
+
+def value_itself(site: Site, value: Value) -> Array | None:
+    """Z for dZ."""
+    return value.array / site.scale
+
+
+INSTEAD_OF_GRADIENT: dict[str, Callable[[Site, Value], Array | None]] = {
+    "the gradient of the step before": steps_away(-1),
+    "the gradient of the step after": steps_away(1),
+    "the gradient of the function's output instead of its operand's": gradient_of_function,
+    "the value instead of its gradient": value_itself,
+    "the function's output instead of a gradient": function_itself,
+}
+
+
+# ---- what remains: too much, too little, something else -----------------------------------------
 
 
 @row(IN_VALUES, "extra factor", "has the factor {factor} too many")
 def extra_factor(site: Site, value: Value) -> Ways:
     """Multiply by something that does not belong there."""
     for tensor in site.fitting(value.shape):
-        yield (lambda total, x=tensor.array: total * x), {"factor": tensor.text}
-        for name, function in ACTIVATIONS.items():
-            words = {"factor": f"{name}'({tensor.text})"}
-            yield (lambda total, x=rule_of(function, tensor.array): total * x), words
+        yield times(tensor.array), {"factor": tensor.text}
+        for slope in activation_slopes(tensor):
+            yield times(slope.array), {"factor": slope.text}
+    for axis in range(value.array.ndim):
+        y = ops.softmax.kernel(value.array, axis=axis)
+        yield (
+            (lambda g, y=y, axis=axis: y * (g - np.sum(g * y, axis, keepdims=True))),
+            {"factor": "of softmax's derivative"},
+        )
 
 
-@row(IN_VALUES, "missing factor", "lacks the derivative of {function}")
-def missing_derivative_of_several(site: Site, value: Value) -> Ways:
-    """Hand the gradient of a later value on as it is."""
-    for later, g in site.expected.items():
-        if later is not value and later.shape == value.shape:
-            yield (lambda total, g=g: g), {"function": text_of(later)}
+@row(
+    IN_VALUES, "missing term", "counts only where {labels} is {which}: a term is missing elsewhere"
+)
+def one_label_only(site: Site, value: Value) -> Ways:
+    """Forget what the outputs with one of two labels give."""
+    for labels in site.labels():
+        yield times(labels.array), {"labels": labels.text, "which": "1"}
+        yield times(1 - labels.array), {"labels": labels.text, "which": "0"}
 
 
-def differences(site: Site, value: Value) -> Iterator[tuple[Tensor, Tensor]]:
+@row(
+    IN_VALUES,
+    "diagonal only",
+    "counts only where {labels} is 1, as with the diagonal of the Jacobian of softmax alone",
+)
+def true_class_only(site: Site, value: Value) -> Ways:
+    """Do what the diagonal of softmax's Jacobian comes to where a fused loss hides the Jacobian."""
+    for labels in site.labels():
+        yield times(labels.array), {"labels": labels.text}
+
+
+@row(IN_VALUES, "sign of a term", "has the wrong sign where {labels} is {which}")
+def sign_of_one_label(site: Site, value: Value) -> Ways:
+    """Take a term with the wrong sign."""
+    for labels in site.labels():
+        yield times(2 * labels.array - 1), {"labels": labels.text, "which": "0"}
+        yield times(1 - 2 * labels.array), {"labels": labels.text, "which": "1"}
+
+
+def differences(site: Site, value: Value) -> Iterator[tuple[Candidate, Candidate]]:
     """The pairs of tensors whose difference the right gradient is a multiple of."""
     right = site.expected[value]
     for a, b in itertools.combinations(site.fitting(value.shape), 2):
-        difference = a.array - b.array
-        square = np.vdot(difference, difference)
-        if difference.shape == right.shape and square > 0:
-            c = np.vdot(difference, right) / square
+        if distant(a.array, b.array):
+            difference = np.broadcast_to(a.array - b.array, right.shape)
+            c = float(np.vdot(difference, right) / np.vdot(difference, difference))
             if c and np.allclose(c * difference, right, rtol=1e-9, atol=1e-12 * abs(c)):
                 yield (a, b) if c > 0 else (b, a)
 
 
-@row(IN_VALUES, "wrong operand", "is a multiple of {wrong} where {right} belongs")
+def distant(a: Array, b: Array) -> bool:
+    """Whether two arrays differ by more than rounding."""
+    return bool(np.max(np.abs(a - b), initial=0) > 1e-9 * np.max(np.abs(a), initial=0))
+
+
+@row(IN_VALUES, "wrong operand", "is a multiple of {wrong} where {right} belongs", size="multiple")
 def wrong_difference(site: Site, value: Value) -> Ways:
     """Take another tensor in the difference that the derivative is."""
     for a, b in differences(site, value):
         right = f"{a.text} - {b.text}"
         for other in site.fitting(value.shape):
-            if other.array is not a.array:
+            if other.array is not a.array and distant(other.array, b.array):
                 words = {"wrong": f"{other.text} - {b.text}", "right": right}
-                yield (lambda total, x=other.array - b.array: x), words
-            if other.array is not b.array:
+                yield instead(other.array - b.array), words
+            if other.array is not b.array and distant(a.array, other.array):
                 words = {"wrong": f"{a.text} - {other.text}", "right": right}
-                yield (lambda total, x=a.array - other.array: x), words
+                yield instead(a.array - other.array), words
 
 
-@row(IN_VALUES, "other loss", "is a multiple of {difference}, which belongs to another loss")
-def other_loss(site: Site, value: Value) -> Ways:
-    """Take the difference of two tensors for the derivative."""
-    for a, b in itertools.combinations(site.fitting(value.shape), 2):
-        words = {"difference": f"{a.text} - {b.text}"}
-        yield (lambda total, x=a.array - b.array: x), words
-
-
-@row(IN_VALUES, "sign of a term", "is a multiple of {sum}: one of them must be subtracted")
-def sum_of_two(site: Site, value: Value) -> Ways:
-    """Take the sum of two tensors for the derivative."""
-    for a, b in itertools.combinations(site.fitting(value.shape), 2):
-        yield (lambda total, x=a.array + b.array: x), {"sum": f"{a.text} + {b.text}"}
-
-
-@row(IN_VALUES, "wrong operand", "is a multiple of {difference}: the labels are off by one class")
+@row(
+    IN_VALUES,
+    "wrong operand",
+    "is a multiple of {difference} shifted by one: the labels are off by one class",
+    size="multiple",
+)
 def labels_off_by_one(site: Site, value: Value) -> Ways:
-    """Take the difference of a tensor and labels that are numbered from another number on."""
-    tensors = site.fitting(value.shape)
-    for labels in tensors:
-        if labels.array.ndim == value.array.ndim and np.all(np.isin(labels.array, (0, 1))):
-            for a, axis, shift in itertools.product(tensors, range(value.array.ndim), (1, -1)):
-                words = {"difference": f"{a.text} - {labels.text} shifted"}
-                rolled = np.roll(labels.array, shift, axis)
-                yield (lambda total, x=a.array - rolled: x), words
+    """Take labels that are numbered from another number on."""
+    for a, labels in itertools.product(site.fitting(value.shape), site.labels()):
+        for axis, shift in itertools.product(range(labels.array.ndim), (1, -1)):
+            words = {"difference": f"{a.text} - {labels.text}"}
+            yield instead(a.array - np.roll(labels.array, shift, axis)), words
 
 
-@row(IN_VALUES, "missing term", "is a multiple of {tensor} alone: something must be subtracted")
+@row(
+    IN_VALUES,
+    "missing term",
+    "is a multiple of {tensor} alone: something must be subtracted",
+    size="multiple",
+)
 def one_term_only(site: Site, value: Value) -> Ways:
     """Take a tensor for the derivative."""
     for tensor in site.fitting(value.shape):
-        yield (lambda total, x=tensor.array: x), {"tensor": tensor.text}
+        yield instead(tensor.array), {"tensor": tensor.text}
+
+
+@row(
+    IN_VALUES,
+    "other loss",
+    "is a multiple of {difference}, which belongs to another loss",
+    size="multiple",
+)
+def other_loss(site: Site, value: Value) -> Ways:
+    """Take the difference of two tensors for the derivative."""
+    for a, b in itertools.combinations(site.fitting(value.shape), 2):
+        if distant(a.array, b.array):
+            difference, text = a.array - b.array, f"{a.text} - {b.text}"
+            yield instead(difference), {"difference": text}
+            for form, function in OF_A_DIFFERENCE.items():
+                yield instead(function(difference)), {"difference": form.format(text)}
+
+
+#: Derivatives of other losses, and the loss itself for its derivative.
+OF_A_DIFFERENCE: dict[str, Callable[[Array], Array]] = {
+    "np.sign({})": np.sign,
+    "np.tanh({})": np.tanh,
+    "np.abs({})": np.abs,
+    "({})**2": np.square,
+}
+
+
+@row(
+    IN_VALUES,
+    "sign of a term",
+    "is a multiple of {sum}: one of them must be subtracted",
+    size="multiple",
+)
+def sum_of_two(site: Site, value: Value) -> Ways:
+    """Take the sum of two tensors for the derivative."""
+    for a, b in itertools.combinations(site.fitting(value.shape), 2):
+        if distant(a.array, -b.array):
+            yield instead(a.array + b.array), {"sum": f"{a.text} + {b.text}"}
 
 
 @row(IN_VALUES, "transposed", "is transposed")
 def transposed(site: Site, value: Value) -> Ways:
     """Transpose the result, which only a square one allows."""
     if value.array.ndim == 2 and value.shape[0] == value.shape[1]:
-        yield (lambda total: total.T), {}
+        yield np.transpose, {}
 
 
 @row(IN_VALUES, "column-major", "is unrolled column by column: say order='F'")
 def column_major(site: Site, value: Value) -> Ways:
     """Fill the elements in, in the other order."""
     if value.array.ndim > 1:
-        yield (lambda total: total.ravel(order="F").reshape(total.shape)), {}
+        yield (lambda g: g.ravel(order="F").reshape(g.shape)), {}
+
+
+# ---- in a few words -----------------------------------------------------------------------------
+
+#: What kind of mistake each name stands for: a hint that does not give the line away.
+KINDS = {
+    "missing factor": "a factor is missing",
+    "factor twice": "a factor stands there twice",
+    "inverted factor": "a factor is inverted",
+    "constant factor": "a constant factor is wrong",
+    "sign": "the sign is wrong",
+    "missing term": "a term is missing",
+    "sign of a term": "a term has the wrong sign",
+    "missing function": "a function was not applied",
+    "wrong operand": "another tensor stands in the place of the right one",
+    "updated weights": "weights were used after their update",
+    "missing transpose": "a matrix is transposed, or is not where it should be",
+    "transposed": "the result is transposed",
+    "wrong product": "* and @ are mixed up",
+    "wrong axis": "the sum goes over the wrong axis",
+    "sum over everything": "the sum goes over too much",
+    "missing sum": "a sum is missing",
+    "last example only": "only one example counts",
+    "bias row": "the row or column of the bias is not treated apart",
+    "diagonal only": "a Jacobian is taken for its diagonal",
+    "other activation": "the derivative is that of another function",
+    "wrong point": "a derivative is taken at the wrong place",
+    "other loss": "the derivative belongs to another loss",
+    "missing path": "one of the ways to the cost is missing",
+    "extra factor": "there is a factor too many",
+    "extra term": "there is a term too many",
+    "missing regularisation": "the term of the regularisation is missing",
+    "wrong regularisation": "the coefficient of the regularisation is wrong",
+    "regularised bias": "what should not be regularised is",
+    "column-major": "the elements come in another order",
+    "rank-1 array": "the shape lacks an axis",
+    "broadcast": "broadcasting has blown it up",
+    "shape": "the shape is wrong",
+    "zero": "it is zero",
+    "not finite": "not all of it are numbers",
+}

@@ -14,7 +14,7 @@ from ..trace import Call, Pull, Trace, Value
 
 Array = Any
 Place = Call | Pull | Value
-Edits = Mapping[Place, Callable[..., Array]]
+Edits = Mapping[Any, Callable[..., Any]]  # of places
 NO_EDITS: Edits = {}
 
 
@@ -113,7 +113,7 @@ class Replay:
         pull: Pull, g: Array, edits: Edits = NO_EDITS, values: Mapping[Value, Array] | None = None
     ) -> Array:
         """Run one rule on another gradient, and on other forward values if some are given."""
-        arrays = dict(values or {})
+        arrays = dict(values) if values else {}
         assert pull.call.output.gradient is not None
         arrays[pull.call.output.gradient] = g
         for call in pull.calls:

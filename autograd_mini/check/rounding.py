@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from ..trace import Pull, Value
-from .replay import Array, Edits, Replay
+from ..core import ops
+from ..trace import Pull, Value, array_of
+from .replay import Array, Edits, Replay, chosen
 
 SHAKE = 16  # units in the last place: enough above rounding to measure what becomes of it
 ROUNDS = 2
+SMALL = 1e-4  # a constant below that is there for safety only
 
 
 def rounding_errors(replay: Replay, values: Iterable[Value]) -> dict[Value, float]:
@@ -29,29 +31,34 @@ def rounding_errors(replay: Replay, values: Iterable[Value]) -> dict[Value, floa
     rng = np.random.default_rng(0)
     size = SHAKE * float(np.finfo(replay.cost.dtype).eps)
 
+    assert replay.cost.gradient is not None
+    seed = {replay.cost: replay.cost.gradient.array}
+
     def shaken(x: Array) -> Array:
         return x * (1 + size * rng.uniform(-1, 1, np.shape(x))) if x.dtype.kind == "f" else x
 
     errors = dict.fromkeys(values, 0.0)
-    pulls = replay.run.pulls
     for _ in range(ROUNDS):
         with np.errstate(all="ignore"):
             arrays = {v: shaken(v.array) for v in replay.run.values if v.kind != "result"}
             for call in replay.run.forward:
-                arrays[call.output] = shaken(
-                    replay.forward([call], ChainMap({}, arrays))[call.output]
-                )
-            edits: Edits = {
-                pull: lambda g, pull=pull: shaken(replay.share(pull, g, values=arrays))
-                for pull in pulls
-            }
-            assert replay.cost.gradient is not None
-            found = replay.backward(pulls, {replay.cost: replay.cost.gradient.array}, edits)
+                arrays[call.output] = shaken(call.run(*chosen(call, arrays)))
+            found = replay.backward(replay.run.pulls, seed, shaken_rules(replay, arrays, shaken))
         for value in errors:
             assert value.gradient is not None
             change = np.max(np.abs(found[value] - value.gradient.array), initial=0) / size
             errors[value] = max(errors[value], float(change) if np.isfinite(change) else np.inf)
     return errors
+
+
+def shaken_rules(
+    replay: Replay, arrays: Mapping[Value, Array], shaken: Callable[[Array], Array]
+) -> Edits:
+    """All rules on other forward values, with their results shaken."""
+    return {
+        pull: lambda g, pull=pull: shaken(replay.share(pull, g, values=arrays))
+        for pull in replay.run.pulls
+    }
 
 
 def kink_edits(replay: Replay) -> list[Edits]:
@@ -62,17 +69,51 @@ def kink_edits(replay: Replay) -> list[Edits]:
     list
         Empty if no operand of a function with kinks is exactly on one.
     """
-    sides: list[dict[Pull, object]] = [{}, {}]
+    sides: list[dict[Any, Any]] = [{}, {}]
     for pull in replay.run.pulls:
-        if pull.call.primitive.analytic or not pull.call.primitive.elementwise or not pull.calls:
-            continue
-        operand = pull.operand
         ones = np.ones(pull.call.output.shape)
         usual = replay.share(pull, ones)
-        for side, towards in zip(sides, (np.inf, -np.inf), strict=True):
-            x = np.nextafter(operand.array, towards)
-            moved = {operand: x}
-            moved = replay.forward([pull.call], moved)
+        for side, moved in zip(sides, beside(replay, pull), strict=False):
             if not np.array_equal(replay.share(pull, ones, values=moved), usual):
                 side[pull] = lambda g, pull=pull, moved=moved: replay.share(pull, g, values=moved)
-    return [side for side in sides if side]  # type: ignore[misc]
+    return [side for side in sides if side]
+
+
+def beside(replay: Replay, pull: Pull) -> list[Mapping[Value, Array]]:
+    """The values of a call a hair above and below where it is, if its function may have kinks."""
+    call = pull.call
+    if call.primitive is ops.where:
+        condition, a, b = call.operands
+        meet = array_of(a) == array_of(b)  # the condition chooses between equals there
+        return [{condition: condition.array | meet}, {condition: condition.array & ~meet}]
+    if call.primitive.analytic or not call.primitive.elementwise or not pull.calls:
+        return []
+    operand = pull.operand
+    hairs = (np.nextafter(operand.array, towards) for towards in (np.inf, -np.inf))
+    return [replay.forward([call], {operand: hair}) for hair in hairs]
+
+
+def without_small_constants(replay: Replay) -> list[Edits]:
+    """Edits that leave out what was added against division by zero, as in ``log(A + 1e-8)``.
+
+    Returns
+    -------
+    list
+        Empty if there is no such constant.
+    """
+    arrays: dict[Value, Array] = {}
+    for call in replay.run.forward:
+        small = [x for x in map(array_of, call.operands) if np.ndim(x) == 0 and 0 < abs(x) < SMALL]
+        if call.primitive is ops.add and small:
+            (kept,) = [x for x in call.operands if array_of(x) is not small[0]]
+            arrays[call.output] = arrays.get(kept, array_of(kept))
+    if not arrays:
+        return []
+    calls = [call for call in replay.run.forward if call.output not in arrays]
+    values = replay.forward(calls, arrays)
+    return [
+        {
+            pull: lambda g, pull=pull: replay.share(pull, g, values=values)
+            for pull in replay.run.pulls
+        }
+    ]

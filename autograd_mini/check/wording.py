@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..core.primitive import implementations
+from ..core import ops
+from ..core.primitive import Primitive, implementations
 from ..trace import Call, Pull, Value
 from .replay import Replay, flow
 
@@ -35,26 +37,28 @@ SILENT = {"reshape", "broadcast_to", "copy", "astype", "argument"}
 NUMPY_NAMES = {
     id(primitive): function.__name__
     for function, primitive in implementations.items()
-    if getattr(np, function.__name__, None) is function
-}
+    if isinstance(primitive, Primitive) and hasattr(np, function.__name__)
+} | {id(ops.absolute): "abs"}
 Text = tuple[str, int]  # and how tightly it binds
 
 
 def text_of(x: Any, known: Mapping[Value, Text] | None = None) -> str:
     """An operand as code: its name, or how it was computed from what has names."""
-    return written(x, known or {})[0]
+    return tidy(written(x, known or {})[0])
 
 
 def written(x: Any, known: Mapping[Value, Text]) -> Text:
     """An operand as code, with how tightly it binds."""
     if not isinstance(x, Value):
-        return number(x), ATOM if np.real(x) >= 0 else SIGN
+        return digits(x), ATOM if np.real(x) >= 0 else SIGN
     if x in known:
         return known[x]
     if x.name:
         return x.name, ATOM
     if x.call is None:
-        return (number(x.array.item()), ATOM) if x.array.size == 1 else ("(...)", ATOM)
+        if x.array.size == 1:
+            return digits(x.array.item()), ATOM
+        return "condition" if x.dtype == bool else "(...)", ATOM
     return combined(x.call, [written(operand, known) for operand in x.call.operands])
 
 
@@ -65,6 +69,8 @@ def combined(call: Call, operands: list[Text]) -> Text:
         return operands[0]
     if name == "multiply" and "1" in (operands[0][0], operands[1][0]):
         return operands[operands[0][0] == "1"]
+    if name == "multiply" and (folded := product_of_numbers(*operands)):
+        return folded
     if name in OPERATORS:
         form, binding, places = OPERATORS[name]
         parts = [
@@ -74,7 +80,7 @@ def combined(call: Call, operands: list[Text]) -> Text:
         return form.format(*parts), binding
     module = "np" if id(call.primitive) in NUMPY_NAMES else "ag"
     statics = [
-        f"{key}={value}"
+        f"{key}={value[0] if isinstance(value, tuple) and len(value) == 1 else value}"
         for key, value in call.statics.items()
         if value != call.primitive.defaults.get(key)
     ]
@@ -82,20 +88,60 @@ def combined(call: Call, operands: list[Text]) -> Text:
     return f"{module}.{function}({', '.join([*(text for text, _ in operands), *statics])})", ATOM
 
 
-def number(x: Any) -> str:
-    """A number as short as it can be written."""
+def product_of_numbers(a: Text, b: Text) -> Text | None:
+    """``0.07 * (2 * W)`` as ``0.14 * W``; None if there are no two numbers in a product."""
+    for (text, _), (other, binds) in ((a, b), (b, a)):
+        first, times, rest = other.partition(" * ")
+        if binds == PRODUCT and times and is_number(text) and is_number(first):
+            return f"{digits(float(text) * float(first))} * {rest}", PRODUCT
+    return None
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as `digits` writes it."""
+    return NUMBER.fullmatch(text) is not None
+
+
+def digits(x: Any) -> str:
+    """A number with all its digits."""
     x = np.asarray(x).item()
-    return str(int(x)) if isinstance(x, float) and x.is_integer() and abs(x) < 1e6 else f"{x:.6g}"
+    return str(int(x)) if isinstance(x, float) and x.is_integer() and abs(x) < 1e6 else repr(x)
 
 
-def gradient_text(
-    replay: Replay, value: Value, pulls: list[Pull], given: Mapping[Value, str]
+def number(x: float) -> str:
+    """A number as short as a reader wants it."""
+    return digits(x) if float(x).is_integer() and abs(x) < 1e6 else f"{x:.6g}"
+
+
+NUMBER = re.compile(r"(?<![\w.])\d+(\.\d+)?(e[+-]\d+)?(?![\w.])")
+
+
+def tidy(text: str, name: Callable[[float], str] = number) -> str:
+    """A formula with its numbers as a reader wants them; small whole ones stay as they are."""
+
+    def written_as(match: re.Match[str]) -> str:
+        value = float(match[0])
+        return match[0] if value in (0, 1, 2) else name(value)
+
+    return NUMBER.sub(written_as, text)
+
+
+def formula(
+    replay: Replay,
+    value: Value,
+    pulls: list[Pull],
+    given: Mapping[Value, str],
+    name: Callable[[float], str],
 ) -> str:
     """The formula of a value's gradient, from gradients that have names."""
     found: dict[Value, Text] = {}
     for pull in pulls:
         output = pull.call.output
-        g = (given[output], PRODUCT if "/" in given[output] else ATOM) if output in given else found[output]
+        g = (
+            (given[output], PRODUCT if "/" in given[output] else ATOM)
+            if output in given
+            else found[output]
+        )
         known: dict[Value, Text] = {}
         if output.gradient is not None:
             known[output.gradient] = g
@@ -105,8 +151,8 @@ def gradient_text(
                 known[call.output] = combined(call, [written(x, known) for x in call.operands])
         share = written(pull.result, known)
         before = found.get(pull.operand)
-        found[pull.operand] = share if before is None else plus(before, share)
-    return found[value][0]
+        found[pull.operand] = share if before is None else plus(share, before)
+    return tidy(found[value][0], name)
 
 
 def plus(a: Text, b: Text) -> Text:
