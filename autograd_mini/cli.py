@@ -1,10 +1,15 @@
 """The command ``autograd-mini``."""
 
 import argparse
+import contextlib
+import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import autograd_mini as ag
+from autograd_mini import exchange
 
 __all__ = ["main"]
 
@@ -20,8 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all went well, 2 if something outside of the program has to be put right first, 130
-        after Ctrl-C.
+        0 if all went well, 1 if ``check`` found something wrong, 2 if something outside of the
+        program has to be put right first, 130 after Ctrl-C.
 
     Raises
     ------
@@ -30,14 +35,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = parser().parse_args(arguments)
     try:
-        options.run(options)
+        status: int = options.run(options)
     except CannotRunError as reason:
         print(f"autograd-mini: error: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("\nautograd-mini: interrupted", file=sys.stderr)
         return 130
-    return 0
+    return status
 
 
 class CannotRunError(Exception):
@@ -74,7 +79,81 @@ def parser() -> argparse.ArgumentParser:
         "--seed", metavar="N", type=natural, default=0, help="of the split and the initial weights"
     )
     demo.set_defaults(run=run_demo)
+
+    reference = subcommands.add_parser(
+        "reference",
+        help="write every intermediate and gradient of a model, for those who port it",
+        description=(
+            "Run MODEL, a Python file with a function cost in plain NumPy, and write the cost, "
+            "every array that has a name, and the gradient by each."
+        ),
+    )
+    add_model(reference)
+    reference.add_argument(
+        "--out",
+        metavar="FILE",
+        type=array_file,
+        required=True,
+        help="where to: a file that ends in .npz, .json or .csv",
+    )
+    reference.set_defaults(run=run_reference)
+
+    check = subcommands.add_parser(
+        "check",
+        help="compare gradients from any language with those of a model",
+        description=(
+            "Compare the gradients in GRADS with those of MODEL, and say which is wrong and why. "
+            "Exit status: 0 all right, 1 something wrong, 2 bad input."
+        ),
+    )
+    add_model(check)
+    check.add_argument(
+        "grads",
+        metavar="GRADS",
+        type=array_file,
+        help="arrays named dW1, dZ1, ... in .npz, .json or .csv",
+    )
+    check.add_argument(
+        "--order",
+        choices=["C", "F"],
+        default="C",
+        help=(
+            "how flat lists were unrolled: C, row by row, or F, column by column as Octave's "
+            "A(:); %(default)s unless you say so"
+        ),
+    )
+    check.add_argument(
+        "--hint",
+        type=int,
+        choices=range(4),
+        default=3,
+        help=(
+            "how much to tell: 0 right or wrong, 1 which line, 2 what kind of mistake, 3 the "
+            "corrected line; %(default)s unless you say so"
+        ),
+    )
+    check.add_argument("--json", action="store_true", help="print the report as JSON")
+    check.set_defaults(run=run_check)
     return command
+
+
+def add_model(subcommand: argparse.ArgumentParser) -> None:
+    """Add the argument that says which model file to run."""
+    subcommand.add_argument(
+        "model",
+        metavar="MODEL",
+        type=Path,
+        help="Python file with a function cost; it is executed, so let it be one that you trust",
+    )
+
+
+def array_file(text: str) -> Path:
+    """Return the path that a text stands for, if it is that of a file with arrays."""
+    try:
+        exchange.kind_of(Path(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return Path(text)
 
 
 def natural(text: str) -> int:
@@ -91,7 +170,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def run_demo(options: argparse.Namespace) -> None:
+def run_demo(options: argparse.Namespace) -> int:
     """Run ``autograd-mini demo``."""
     try:
         from autograd_mini.demo import demo
@@ -104,6 +183,7 @@ def run_demo(options: argparse.Namespace) -> None:
         ) from error
     make_writable(options.out)
     demo(options.out, options.steps, options.seed)
+    return 0
 
 
 def make_writable(folder: Path) -> None:
@@ -118,3 +198,80 @@ def make_writable(folder: Path) -> None:
         raise CannotRunError(
             f"cannot write into {folder} ({error.strerror}): choose another --out"
         ) from error
+
+
+def run_reference(options: argparse.Namespace) -> int:
+    """Run ``autograd-mini reference``."""
+    with blaming_input():
+        arrays = exchange.reference(load(options.model))
+        try:
+            exchange.write_arrays(options.out, arrays)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot write {exchange.shown(options.out)} ({error.strerror}): choose another "
+                f"--out"
+            ) from error
+    width = max(map(len, arrays))
+    for name, array in arrays.items():
+        print(f"{name:{width}}  {'x'.join(map(str, array.shape)) or 'a number'}")
+    print(f"{len(arrays)} arrays are in {exchange.shown(options.out)}")
+    return 0
+
+
+def run_check(options: argparse.Namespace) -> int:
+    """Run ``autograd-mini check``."""
+    with blaming_input():
+        given = exchange.read_arrays(options.grads)
+        model = load(options.model)
+    values, arrays = model.values, given.arrays
+    if exchange.kind_of(options.grads) != ".npz":
+        shapes = {name: array.shape for name, array in values.items()}
+        due = {**{f"d{name}": shape for name, shape in shapes.items()}, **shapes}
+        arrays = exchange.unrolled(arrays, due, options.order)
+    gradients = {name: array for name, array in arrays.items() if name not in values}
+    known = [f"d{name}" for name in model.gradients]
+    if not any(name in gradients for name in known):
+        raise CannotRunError(
+            f"{exchange.shown(options.grads)} has no gradient of this model: they are named "
+            f"{', '.join(known)}"
+        )
+    if given.digits is not None:
+        print(
+            f"the longest numbers have {given.digits} digits, and so all are judged to "
+            f"{given.precision:.0e}; write 17 for a sharper check",
+            file=sys.stderr,
+        )
+    forward = exchange.differences(arrays, values, given.precision)
+    with blaming_input():
+        report = ag.compare(
+            model.J,
+            gradients,
+            names=model.names,
+            order=options.order,
+            hint=options.hint,
+            precision=given.precision,
+        )
+    right = bool(report) and not forward
+    if options.json:
+        print(json.dumps({**report.to_dict(), "ok": right, "forward": forward}))
+    else:
+        print(*forward, report, sep="\n")
+    return 0 if right else 1
+
+
+def load(path: Path) -> exchange.Model:
+    """Run a model file; what it prints goes where messages go, and not into a report."""
+    with contextlib.redirect_stdout(sys.stderr):
+        return exchange.load_model(path)
+
+
+@contextlib.contextmanager
+def blaming_input() -> Iterator[None]:
+    """Turn what is said of bad input into the one line that the user sees."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise CannotRunError(f"{exchange.shown(error.filename)}: {reason}") from error
+    except ValueError as error:
+        raise CannotRunError(str(error)) from error

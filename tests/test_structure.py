@@ -35,6 +35,7 @@ HOUSE = [
     "trace",
     "functional",
     "check",
+    "exchange",
     "explain",
     "draw",
     "program",
