@@ -1,7 +1,8 @@
-"""The main job, end to end: train a network on real digits, then get its gradients three ways.
+"""The main job, end to end: train a network, get its gradients three ways, find a slip in them.
 
 The network is the lecture's: one hidden layer, examples in columns, gradient descent on all
-training examples at once. Sizes are n0 inputs, n1 hidden units, n2 outputs and m examples.
+training examples at once, here real handwritten digits. Sizes are n0 inputs, n1 hidden units, n2
+outputs and m examples.
 """
 
 from functools import partial
@@ -47,6 +48,15 @@ class Curve(NamedTuple):
     cost: list[float]
     accuracy: list[float]
     held_out_accuracy: list[float]
+
+
+class Step(NamedTuple):
+    """One step as the engine recorded it."""
+
+    J: ag.Tensor
+    names: dict[str, Any]  # every variable of the step
+    run: ag.Trace
+    gradients: Gradients
 
 
 # ---- the network ---------------------------------------------------------------------------------
@@ -127,10 +137,11 @@ def train(
 # ---- the gradients of one step, three ways -------------------------------------------------------
 
 
-def hand_derived_gradients(examples: Examples, at: list[Array]) -> Gradients:
+def hand_derived_gradients(examples: Examples, at: list[Array], slip: bool = False) -> Gradients:
     """Return the gradients by the lecture's six equations, in plain NumPy.
 
     As in the lecture, dZ1 and dZ2 are without the 1/m of the cost: m times the derivative of J.
+    With a slip, the derivative of tanh has Z1 where A1 belongs.
     """
     X, Y = examples
     W1, b1, W2, b2 = at
@@ -146,13 +157,15 @@ def hand_derived_gradients(examples: Examples, at: list[Array]) -> Gradients:
     dW2 = (1 / m) * dZ2 @ A1.T
     db2 = (1 / m) * np.sum(dZ2, axis=1, keepdims=True)
     dZ1 = W2.T @ dZ2 * (1 - A1**2)
+    if slip:
+        dZ1 = W2.T @ dZ2 * (1 - Z1**2)
     dW1 = (1 / m) * dZ1 @ X.T
     db1 = (1 / m) * np.sum(dZ1, axis=1, keepdims=True)
     return {"dZ2": dZ2, "dW2": dW2, "db2": db2, "dZ1": dZ1, "dW1": dW1, "db1": db1}
 
 
-def autodiff_gradients(examples: Examples, at: list[Array]) -> tuple[Gradients, ag.Trace]:
-    """Return the same gradients by going backward through the graph, and the record of the run."""
+def recorded_step(examples: Examples, at: list[Array]) -> Step:
+    """Return the same gradients by going backward through the graph, and all that was recorded."""
     X, Y = (ag.Tensor(array) for array in examples)
     W1, b1, W2, b2 = (ag.Tensor(array, requires_grad=True) for array in at)
     m = X.shape[1]
@@ -160,7 +173,8 @@ def autodiff_gradients(examples: Examples, at: list[Array]) -> tuple[Gradients, 
         Z1, A1, Z2, A2 = forward(X, W1, b1, W2, b2)
         L, J = cost(A2, Y)
         dZ2, dW2, db2, dZ1, dW1, db1 = ag.gradients(J, [Z2, W2, b2, Z1, W1, b1])
-    run.name(locals())
+    names = {**locals()}
+    run.name(names)
     gradients = {
         "dZ2": m * dZ2.data,
         "dW2": dW2.data,
@@ -169,7 +183,7 @@ def autodiff_gradients(examples: Examples, at: list[Array]) -> tuple[Gradients, 
         "dW1": dW1.data,
         "db1": db1.data,
     }
-    return gradients, run
+    return Step(J, names, run, gradients)
 
 
 def numerical_gradients(examples: Examples, at: list[Array]) -> Gradients:
@@ -191,25 +205,6 @@ def numerical_gradients(examples: Examples, at: list[Array]) -> Gradients:
     return gradients
 
 
-def comparison(hand: Gradients, autodiff: Gradients, numerical: Gradients) -> str:
-    """Return a table: a line for each gradient, how large it is and how far the others are."""
-    lines = [
-        f"{'':30}   by hand - autodiff    by hand - numerical",
-        f"{'':6}{'shape':<12}{'norm':>10}  {'largest':>11}{'relative':>11}"
-        f"  {'largest':>11}{'relative':>11}",
-    ]
-    for name, by_hand in hand.items():
-        line = f"{name:6}{'x'.join(map(str, by_hand.shape)):<12}{np.linalg.norm(by_hand):>10.2e}"
-        for other in (autodiff, numerical):
-            if name in other:
-                largest = np.max(np.abs(by_hand - other[name]))
-                line += f"  {largest:>11.1e}{largest / np.max(np.abs(by_hand)):>11.1e}"
-            else:
-                line += f"  {'-':>11}{'-':>11}"
-        lines.append(line)
-    return "\n".join(lines)
-
-
 def side_by_side(hand: Gradients, autodiff: Gradients, numerical: Gradients) -> str:
     """Return the first numbers of dW2, all digits, in three columns."""
     lines = [f"{'':11}{'by hand':>23}{'autodiff':>24}{'numerical':>24}"]
@@ -217,6 +212,17 @@ def side_by_side(hand: Gradients, autodiff: Gradients, numerical: Gradients) -> 
         numbers = (each["dW2"][0, column] for each in (hand, autodiff, numerical))
         lines.append(f"dW2[0, {column}]  " + " ".join(f"{number:>23.15e}" for number in numbers))
     return "\n".join(lines)
+
+
+def largest_difference(hand: Gradients, numerical: Gradients) -> float:
+    """Return how far the gradients by hand are from the numerical ones at most.
+
+    The unit is the largest number in the gradient by the same parameter.
+    """
+    return max(
+        float(np.max(np.abs(hand[name] - numerical[name])) / np.max(np.abs(hand[name])))
+        for name in numerical
+    )
 
 
 # ---- pictures ------------------------------------------------------------------------------------
@@ -282,16 +288,26 @@ def demo(folder: Path, steps: int, seed: int) -> None:
     )
 
     hand = hand_derived_gradients(training, kept)
-    autodiff, run = autodiff_gradients(training, kept)
+    step = recorded_step(training, kept)
     numerical = numerical_gradients(training, kept)
     print(
         f"The gradients of J at step {kept_step:,}, where J is {curve.cost[kept_step]:.4f}, three "
-        f"ways:\n\n{comparison(hand, autodiff, numerical)}\n\n"
-        "Relative: to the largest number by hand. Rounding alone makes 1e-16; central differences\n"
-        "cannot do much better than 1e-9. As in the lecture, dZ1 and dZ2 are m times the derivative"
-        f"\nof J. The first numbers of dW2:\n\n{side_by_side(hand, autodiff, numerical)}\n"
+        f"ways. The first numbers of dW2:\n\n{side_by_side(hand, step.gradients, numerical)}\n\n"
+        f"Of all {sum(array.size for array in kept):,} parameters, by hand and numerical differ by "
+        f"at most {largest_difference(hand, numerical):.1e} of the\nlargest number. Central "
+        "differences cannot do much better than 1e-9; rounding alone makes 1e-16.\n"
     )
 
-    draw_graph(run, folder)
+    draw_graph(step.run, folder)
     draw_curve(curve, kept_step, folder / "learning_curve.svg")
-    print(f"learning curve:    {folder / 'learning_curve.svg'}")
+    print(f"learning curve:    {folder / 'learning_curve.svg'}\n")
+
+    wrong = hand_derived_gradients(training, kept, slip=True)
+    print(
+        "Are the gradients by hand right? ag.compare holds each against autodiff. As in the\n"
+        "lecture, dZ1 and dZ2 are m times the derivative of J, which is a convention and no "
+        f"mistake.\n\n{ag.compare(step.J, hand, step.names)}\n\n"
+        "Now with a slip in one line of the derivation, on which the lines after it build:\n\n"
+        "    dZ1 = W2.T @ dZ2 * (1 - Z1**2)\n\n"
+        f"{ag.compare(step.J, wrong, step.names)}"
+    )

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+import autograd_mini as ag
 from autograd_mini import cli, demo
 from autograd_mini.data import one_hot
 
@@ -64,10 +65,30 @@ def test_hand_derived_gradients_equal_an_independent_check() -> None:
 def test_autodiff_gradients_equal_those_by_hand() -> None:
     examples, at = small_problem()
     hand = demo.hand_derived_gradients(examples, at)
-    autodiff, _ = demo.autodiff_gradients(examples, at)
-    assert list(autodiff) == NAMES
+    step = demo.recorded_step(examples, at)
+    assert list(step.gradients) == NAMES
     for name in NAMES:
-        np.testing.assert_allclose(autodiff[name], hand[name], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(step.gradients[name], hand[name], rtol=1e-12, atol=1e-15)
+
+
+def test_gradients_by_hand_are_right_in_the_convention_of_the_lecture() -> None:
+    examples, at = small_problem()
+    step = demo.recorded_step(examples, at)
+    report = ag.compare(step.J, demo.hand_derived_gradients(examples, at), step.names)
+    assert report
+    assert [line.name for line in report.lines if line.verdict == "convention"] == ["dZ2", "dZ1"]
+    np.testing.assert_allclose([line.scale for line in report.lines], [7, 1, 1, 7, 1, 1])
+
+
+def test_compare_names_the_slip_and_what_follows_from_it() -> None:
+    examples, at = small_problem()
+    step = demo.recorded_step(examples, at)
+    report = ag.compare(step.J, demo.hand_derived_gradients(examples, at, slip=True), step.names)
+    assert report.first_wrong == "dZ1"
+    lines = {line.name: line for line in report.lines}
+    assert lines["dZ1"].causes == ("wrong operand",)
+    assert lines["dZ1"].formula == "dZ1 = W2.T @ dZ2 * (1 - A1**2)"
+    assert [name for name, line in lines.items() if line.verdict == "follows"] == ["db1", "dW1"]
 
 
 def test_numerical_gradients_equal_those_by_hand_and_leave_the_parameters_alone() -> None:
@@ -113,13 +134,10 @@ def test_weights_start_small_and_random_and_biases_at_zero() -> None:
     assert not b2.any()
 
 
-def test_table_shows_how_far_each_gradient_is_from_the_one_by_hand() -> None:
-    hand = {"dZ1": np.array([[3.0, 4.0]]), "dW1": np.array([[1.0], [-2.0]])}
-    autodiff = {"dZ1": hand["dZ1"], "dW1": np.array([[1.5], [-2.0]])}
-    numerical = {"dW1": np.array([[1.0], [-2.25]])}
-    *_, dZ1, dW1 = demo.comparison(hand, autodiff, numerical).splitlines()
-    assert dZ1.split() == ["dZ1", "1x2", "5.00e+00", "0.0e+00", "0.0e+00", "-", "-"]
-    assert dW1.split() == ["dW1", "2x1", "2.24e+00", "5.0e-01", "2.5e-01", "2.5e-01", "1.2e-01"]
+def test_largest_difference_is_relative_to_the_largest_number_of_its_gradient() -> None:
+    hand = {"dZ1": np.array([[3.0, 4.0]]), "dW1": np.array([[1.0], [-2.0]]), "db1": np.array([8.0])}
+    numerical = {"dW1": np.array([[1.0], [-2.25]]), "db1": np.array([8.5])}
+    assert demo.largest_difference(hand, numerical) == 0.125
 
 
 def test_short_demo_prints_all_gradients_and_writes_all_pictures(
@@ -128,8 +146,12 @@ def test_short_demo_prints_all_gradients_and_writes_all_pictures(
     folder = tmp_path / "new" / "folder"
     assert cli.main(["demo", "--out", str(folder), "--steps", "30"]) == 0
     printed = capsys.readouterr()
+    right, wrong = printed.out.split("Now with a slip")
     for name in NAMES:
-        assert re.search(rf"^{name} ", printed.out, flags=re.MULTILINE), printed.out
+        assert re.search(rf"^{name} .* right", right, flags=re.MULTILINE), right
+        verdict = {"dZ1": "wrong", "db1": "follows", "dW1": "follows"}.get(name, "right")
+        assert re.search(rf"^{name} .* {verdict}", wrong, flags=re.MULTILINE), wrong
+    assert "Z1 where A1 belongs" in wrong
     for path in folder.iterdir():
         assert str(path) in printed.out
     assert "cost=" in printed.err, "the progress bar belongs to stderr"

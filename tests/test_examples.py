@@ -1,0 +1,137 @@
+"""The scripts in ``examples/``: they run, and the tour of mistakes names each mistake."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import autograd_mini as ag
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
+
+#: For each stop of the tour: a part of its title, and the wrong lines with their likeliest causes.
+STOPS: list[tuple[str, dict[str, str]]] = [
+    ("a convention, no mistake", {}),
+    ("derivative of tanh is missing", {"dZ1": "missing factor"}),
+    ("taken of Z1, not of A1", {"dZ1": "wrong operand"}),
+    ("1/m is missing", {"dW2": "constant factor"}),
+    ("no keepdims", {"db1": "rank-1 array"}),
+    ("one gradient is not", {"dW1": "missing regularisation"}),
+    ("bias is regularised", {"db1": "regularised bias"}),
+    ("updated in the middle", {"dZ1": "updated weights"}),
+    ("Z2 = W2 Z1 + b2", {"dW2": "wrong operand", "dZ1": "missing factor"}),
+    ("x (1 - x)", {"dA3": "diagonal only"}),
+    ("corrected", {}),
+    ("Two mistakes", {"dW2": "constant factor", "dZ1": "wrong operand"}),
+    ("m = 2", {"dW2": "constant factor"}),
+]
+#: What the report says at some of them, as far as it is not a matter of wording.
+PHRASES = {
+    "derivative of tanh is missing": ["1 - A1**2", "dZ1 = W2.T @ dZ2 * (1 - A1**2)"],
+    "taken of Z1, not of A1": ["Z1 where A1 belongs"],
+    "1/m is missing": ["m = 7"],
+    "no keepdims": ["(5,)", "(5, 1)", "keepdims=True"],
+    "one gradient is not": ["W1", "lam/m"],
+    "bias is regularised": ["b1", "lam/m"],
+    "updated in the middle": ["W2", "update"],
+    "Z2 = W2 Z1 + b2": ["Z1 where A1 belongs", "1 - A1**2"],
+    "x (1 - x)": ["diagonal", "Jacobian"],
+    "m = 2": ["at this point", "is the same"],
+}
+
+
+def run(script: Path, folder: Path) -> str:
+    """Run a script as its reader would, and return what it prints."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_three_ways_agree_and_the_graph_is_written(tmp_path: Path) -> None:
+    printed = run(EXAMPLES / "three_ways.py", tmp_path)
+    differences = re.findall(r"^  d[Wb][12]  (\S+)$", printed, flags=re.MULTILINE)
+    assert len(differences) == 4
+    assert max(map(float, differences)) < 1e-14
+    assert (tmp_path / "graph.gv").read_text(encoding="utf-8").startswith("digraph")
+
+
+def test_the_tour_prints_a_title_the_wrong_lines_and_a_report_at_each_stop(tmp_path: Path) -> None:
+    before, *stops = re.split(r"^=+\n", run(EXAMPLES / "mistakes.py", tmp_path), flags=re.MULTILINE)
+    assert before == ""
+    assert len(stops) == len(STOPS)
+    for stop, (title, wrong) in zip(stops, STOPS, strict=True):
+        heading, *parts = stop.split("\n\n")
+        assert title in heading
+        if wrong:
+            assert parts.pop(0).startswith("    "), "the wrong line is shown as the student has it"
+        verdict, table, *sentences = parts
+        assert verdict.startswith(" and ".join(wrong) if wrong else "All")
+        for name in wrong:
+            assert re.search(rf"^{name} .* wrong", table, flags=re.MULTILINE)
+        for phrase in PHRASES.get(title, []):
+            assert phrase in sentences[0]
+    assert "ag.compare(J" in stops[-1].splitlines()[-1]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_tour_names_every_wrong_line_and_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    reports = []
+    compare = ag.compare
+
+    def kept(*arguments: Any) -> Any:
+        reports.append(compare(*arguments))
+        return reports[-1]
+
+    monkeypatch.setattr(ag, "compare", kept)
+    runpy.run_path(str(EXAMPLES / "mistakes.py"))
+    assert len(reports) == len(STOPS)
+    for report, (title, wrong) in zip(reports, STOPS, strict=True):
+        found = {line.name: line.causes[0] for line in report.lines if line.verdict == "wrong"}
+        assert found == wrong, title
+        assert report.first_wrong == next(iter(wrong), None)
+        assert bool(report) is not bool(wrong)
+    conventions = [line.name for line in reports[0].lines if line.verdict == "convention"]
+    assert conventions == ["dZ2", "dZ1"]
+
+
+def test_the_lines_shown_are_those_that_the_tour_runs() -> None:
+    tree = ast.parse((EXAMPLES / "mistakes.py").read_text(encoding="utf-8"))
+    branches = [node for node in ast.walk(tree) if isinstance(node, ast.If)]
+    shown = [(node.test, node.body) for node in branches if isinstance(node.test, ast.Compare)]
+    statements = [ast.dump(node) for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+    assert len(shown) == 9
+    for test, body in shown:
+        line = ast.literal_eval(test.left)
+        if isinstance(test.ops[0], ast.In):
+            assert list(map(ast.dump, body)) == list(map(ast.dump, ast.parse(line).body))
+        else:  # the line that it takes the place of adds to this one
+            assert ast.dump(ast.parse(line).body[0]) in statements
+
+
+def test_the_code_of_the_page_on_checking_runs_and_finds_what_the_page_says(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "checking.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
+    printed = run(tmp_path / "page.py", tmp_path)
+    (shown,) = re.findall(r"^It prints\n\n```\n(.*)", page, flags=re.MULTILINE)
+    assert shown in printed.splitlines()
