@@ -1,0 +1,1 @@
+"""The mutation matrix: hand derivations with mistakes of the catalogue planted in them."""
