@@ -4,8 +4,9 @@
 it, and ``backward`` writes the gradients of a scalar on the tensors that it was computed from.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from . import nn, numpy_functions
-from .check import compare
 from .core.graph import no_grad
 from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from .core.primitive import Primitive, composite, elementwise, primitive
@@ -15,12 +16,17 @@ from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_
 from .numpy_functions import elu, gelu, log_sigmoid, silu
 from .trace import Trace, debug, trace
 
+if TYPE_CHECKING:
+    from . import check
+    from .check import compare
+
 __all__ = [
     "Drawing",
     "Primitive",
     "Tensor",
     "Trace",
     "assign",
+    "check",
     "compare",
     "composite",
     "debug",
@@ -51,3 +57,18 @@ __all__ = [
     "value_and_grad",
     "vjp",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import `check` when it is first asked for: it takes longer than all the rest."""
+    if name not in ("check", "compare"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
+    module = importlib.import_module(".check", __name__)
+    globals().update(check=module, compare=module.compare)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -18,9 +18,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from .core import graph
-from .core.graph import Node, listen, newest_first
+from .core.graph import Node, leading_to, listen, newest_first
 from .core.primitive import Primitive
-from .core.tensor import Tensor, backpropagate, described, history, unwrapped
+from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped
 
 PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
 
@@ -217,18 +217,21 @@ class Trace:
         self._listen = listen(observer=self)
 
     @classmethod
-    def of_graph(cls, y: Tensor) -> Trace:
+    def of_graph(cls, y: Tensor, names: Mapping[str, Any] | None = None) -> Trace:
         """The run that computed a tensor, made afterwards from the graph that it left behind.
 
-        A graph keeps what the rules ask for.  Other results are computed again, and an operand that
-        no rule asks for is inferred from the result.  Where that was not kept either, the operand
-        is taken as zero: it enters as an added constant that no derivative depends on.  Values that
-        depend on such a zero have ``kept`` False.
+        A graph keeps what the rules ask for, and the Tensors in ``names`` have their arrays.  Other
+        results are computed again, and an operand that no rule asks for is inferred from the
+        result.  Where that is unknown too, the operand is taken as zero: it enters as an added
+        constant, and no derivative depends on it.  Values that depend on such a zero have ``kept``
+        False.
 
         Parameters
         ----------
         y : Tensor
             With a history.
+        names : mapping of str to object, optional
+            Variables, such as ``locals()``: for the names of values, as in `name`.
 
         Returns
         -------
@@ -254,10 +257,33 @@ class Trace:
         run = cls()
         order = newest_first(history(y))[::-1]
         kept = kept_arrays(order)
-        kept[order[-1]] = y.data
+        for tensor in (y, *(names or {}).values()):
+            if isinstance(tensor, Tensor) and tensor._node is not None:
+                kept.setdefault(tensor._node, tensor.data)
         for node in order:
             run._restore(node, kept.get(node))
-        return run
+        return run.name(names or {})
+
+    def differentiate(self, y: Tensor, by: Iterable[Value]) -> None:
+        """Go backward from a tensor of this run, touching no ``.grad``, and record it.
+
+        Parameters
+        ----------
+        y : Tensor
+            One number.
+        by : iterable of Value
+            The values whose gradients shall be computed, with all on the way to them.
+
+        Raises
+        ------
+        RuntimeError
+            If an array that is needed has been changed in place since.
+        """
+        wanted = {*by}
+        targets = [node for node, value in self._by_node.items() if value in wanted]
+        order = leading_to(targets, newest_first(history(y)))
+        with self:
+            backpropagate(order, targets, cotangent_of(y, None), False)
 
     def __enter__(self) -> Trace:
         self._listen.__enter__()

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, described
-from ..functional import gradients
 from ..trace import Trace
 from .derivation import Derivation, Line
 from .judge import alike
@@ -55,37 +54,36 @@ def as_numbers(name: str, thing: Any) -> Array:
 
 def resolved(
     run: Trace, J: Tensor, hand: Mapping[Any, Any], variables: Mapping[str, Any]
-) -> tuple[list[Line], list[Tensor], list[str]]:
-    """The hand gradients with their values in the run and their Tensors; what was ignored, why."""
+) -> tuple[list[Line], list[str]]:
+    """The hand gradients with their values in the run, and the names of those that have none."""
     lines: list[Line] = []
-    tensors: list[Tensor] = []
     ignored: list[str] = []
+    by_name = {value.name: value for value in reversed(run.values) if value.name}
     everything = any(isinstance(key, str) and not key.startswith("d") for key in hand)
     for key, thing in hand.items():
-        if isinstance(key, Tensor):
-            tensor: Any = key
-        elif isinstance(key, str):
-            tensor = variables.get(key[1:]) if key.startswith("d") else None
-            if everything and not (isinstance(tensor, Tensor) or hasattr(tensor, "dtype")):
-                continue
-        else:
+        if not isinstance(key, str | Tensor):
             raise TypeError(f"keys are names such as 'dW1', or Tensors, not {type(key).__name__}")
-        value = run.find(tensor) if isinstance(tensor, Tensor) else None
-        name = key if isinstance(key, str) else f"d{(value and value.name) or '(unnamed)'}"
-        name = printable(name)
-        known = [run[J], *(line.value for line in lines)]
-        if value is None or value in known or value.kind == "input":
-            ignored.append(name)
+        if isinstance(key, Tensor):
+            value = run.find(key)
+            name = f"d{(value and value.name) or '(unnamed)'}"
         else:
-            lines.append(Line(name, value, as_numbers(name, thing)))
-            tensors.append(tensor)
+            name = key
+            variable = variables.get(key[1:]) if key.startswith("d") else None
+            if everything and not hasattr(variable, "dtype"):  # one of the other variables
+                continue
+            value = run.find(variable) if isinstance(variable, Tensor) else by_name.get(key[1:])
+        taken = [run[J], *(line.value for line in lines)]
+        if value is None or value in taken or value.kind == "input":
+            ignored.append(printable(name))
+        else:
+            lines.append(Line(printable(name), value, as_numbers(printable(name), thing)))
     if not lines:
         raise ValueError(
             "there is no gradient to compare: give {'dW1': dW1, ...}, or locals(), where W1 is a "
             "Tensor that the cost was computed from"
             + (f"; not in its graph: {', '.join(ignored)}" if ignored else "")
         )
-    return lines, tensors, ignored
+    return lines, ignored
 
 
 def compare(
@@ -143,13 +141,14 @@ def compare(
     >>> W2 = ag.Tensor([[1.1, -0.6]], requires_grad=True)
     >>> Z1 = W1 @ X + b1
     >>> A1 = np.tanh(Z1)
-    >>> A2 = ag.sigmoid(W2 @ A1)
+    >>> Z2 = W2 @ A1
+    >>> A2 = ag.sigmoid(Z2)
     >>> J = -np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
     >>> dZ2 = A2.data - Y
     >>> dW2 = dZ2 @ A1.data.T / 3
     >>> dZ1 = W2.data.T @ dZ2 * (1 - Z1.data**2)
-    >>> report = ag.compare(J, {"dW2": dW2, "dZ1": dZ1})
-    >>> report.first_wrong, report.lines[1].causes
+    >>> report = ag.compare(J, {"dZ2": dZ2, "dW2": dW2, "dZ1": dZ1})
+    >>> report.first_wrong, report.lines[-1].causes
     ('dZ1', ('wrong operand',))
     """
     checked_cost(J)
@@ -158,11 +157,10 @@ def compare(
     if hint not in (0, 1, 2, 3):
         raise ValueError(f"hint is 0, 1, 2 or 3, not {hint!r}")
     variables = sys._getframe(1).f_locals if names is None else names
-    run = Trace.of_graph(J).name({**variables})
+    run = Trace.of_graph(J, {**variables})
     name_complements(run)
-    lines, tensors, ignored = resolved(run, J, hand, variables)
-    with run:
-        gradients(J, tensors)
+    lines, ignored = resolved(run, J, hand, variables)
+    run.differentiate(J, [line.value for line in lines])
     with np.errstate(all="ignore"):  # hand gradients may hold anything
         derivation = Derivation(run, run[J], lines, variables, order, precision)
         return Comparison(derivation, ignored, hint)
@@ -224,8 +222,8 @@ class Comparison(Report):
     @property
     def header(self) -> list[str]:  # type: ignore[override]
         """The columns."""
-        titles = ["", "shape", "verdict", "|hand - autodiff|", "|numerical - autodiff|"]
-        return [*titles, "worst element"] if self.hint else []
+        off = ["relative |hand - autodiff|", "|numerical - autodiff|"]
+        return ["", "shape", "verdict", *off, "worst element"] if self.hint else []
 
     @property
     def rows(self) -> list[list[str]]:  # type: ignore[override]
@@ -242,7 +240,12 @@ class Comparison(Report):
             verdict = f"wrong: {line.shape_finding.causes[0]}"
         shape = "x".join(map(str, line.value.shape)) or "number"
         off = f"{self._difference(line):.1e}"
-        return [line.name, shape, verdict, off, f"{self._numerical[line]:.1e}", self._worst(line)]
+        return [line.name, shape, verdict, off, self._against_numerical(line), self._worst(line)]
+
+    def _against_numerical(self, line: Line) -> str:
+        """How far autodiff is from the numerical gradient, if there is one."""
+        off = self._numerical[line]
+        return "values not kept" if off is None else f"{off:.1e}"
 
     @staticmethod
     def _difference(line: Line) -> float:
@@ -287,8 +290,6 @@ class Comparison(Report):
                 f"Ignored, since the cost was not computed from Tensors of these names: "
                 f"{', '.join(self.ignored)}."
             )
-        if self.hint:
-            notes.append("Differences are relative to the largest element.")
         return notes
 
     def _sentence(self, line: Line) -> str:

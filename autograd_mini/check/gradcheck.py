@@ -90,7 +90,7 @@ def gradcheck(
     >>> cube = ag.elementwise(lambda x: x**3, "$x^3", name="cube", x=lambda g, x: g * 2 * x**2)
     >>> report = gradcheck(lambda x: np.sum(cube(x)), np.array([1.0, 2.0]))
     >>> print(report)
-    gradcheck: 0 of 1 gradients are right
+    gradcheck of 1 gradient: 1 wrong
     <BLANKLINE>
     gradient  verdict  difference  worst at  autodiff  numerical  rate
     --------  -------  ----------  --------  --------  ---------  ----
@@ -574,10 +574,14 @@ class GradcheckReport(Report):
         self.findings = findings
         right = sum(finding.verdict == "right" for finding in findings)
         self.ok = right == len(findings)
-        self.title = f"gradcheck: {right} of {len(findings)} gradients are right"
+        wrong = sum(finding.verdict == "wrong" for finding in findings)
+        unclear = len(findings) - right - wrong
+        counts = {"right": right, "wrong": wrong, "could not be judged": unclear}
+        told = [f"{count} {what}" for what, count in counts.items() if count]
+        self.title = f"gradcheck of {len(findings)} gradient{'s' * (len(findings) > 1)}: {', '.join(told)}"
         self.rows = [_row(finding) for finding in findings]
         self.notes = [finding.evidence for finding in findings if finding.evidence]
-        if any(finding.verdict == "wrong" for finding in findings):
+        if any(finding.rate is not None for finding in findings):
             self.notes.append(
                 "rate: with which power of h the Taylor remainder falls; 2 for a right gradient, 1 "
                 "for a wrong."

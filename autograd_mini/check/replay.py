@@ -8,7 +8,10 @@ gradients closer to the cost, and those that a mistake would give.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from ..trace import Call, Pull, Trace, Value
 
@@ -50,6 +53,18 @@ class Replay:
     def finished(self, value: Value) -> int:
         """When a value's gradient is complete: the turn of its last share."""
         return max(self._turn[pull] for pull in self.shares[value])
+
+    @cached_property
+    def is_faithful(self) -> bool:
+        """Whether running forward again gives what the run held: a graph may not have kept all."""
+        given = {v: v.array for v in self.run.values if v.kind != "result"}
+        with np.errstate(all="ignore"):
+            again = self.forward(self.run.forward, given)
+        return all(
+            np.allclose(again[call.output], call.output.array, rtol=1e-6, equal_nan=True)
+            for call in self.run.forward
+            if call.output.kept
+        )
 
     # -- forward --
 

@@ -40,8 +40,8 @@ def rounding_errors(replay: Replay, values: Iterable[Value]) -> dict[Value, floa
     errors = dict.fromkeys(values, 0.0)
     for _ in range(ROUNDS):
         with np.errstate(all="ignore"):
-            arrays = {v: shaken(v.array) for v in replay.run.values if v.kind != "result"}
-            for call in replay.run.forward:
+            arrays = {v: shaken(v.array) for v in replay.run.values}
+            for call in replay.run.forward if replay.is_faithful else ():
                 arrays[call.output] = shaken(call.run(*chosen(call, arrays)))
             found = replay.backward(replay.run.pulls, seed, shaken_rules(replay, arrays, shaken))
         for value in errors:
@@ -107,7 +107,7 @@ def without_small_constants(replay: Replay) -> list[Edits]:
         if call.primitive is ops.add and small:
             (kept,) = [x for x in call.operands if array_of(x) is not small[0]]
             arrays[call.output] = arrays.get(kept, array_of(kept))
-    if not arrays:
+    if not arrays or not replay.is_faithful:
         return []
     calls = [call for call in replay.run.forward if call.output not in arrays]
     values = replay.forward(calls, arrays)

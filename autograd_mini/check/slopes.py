@@ -13,13 +13,17 @@ DIRECTIONS = 3
 COMPLEX_STEP = 1e-30
 
 
-def numerical_agreement(replay: Replay, value: Value, gradient: Array) -> float:
+def numerical_agreement(replay: Replay, value: Value, gradient: Array) -> float | None:
     """How far a gradient is from the numerical one, relative to its largest element.
+
+    None if the graph did not keep what it takes to compute the cost again.
 
     Where all ops that the value goes through are analytic, the complex step is taken, which is
     exact to rounding (Squire and Trapp, "Using complex variables to estimate derivatives of real
     functions", 1998); otherwise central differences.
     """
+    if not replay.is_faithful:
+        return None
     calls = replay.after(value)
     analytic = all(call.primitive.analytic for call in calls)
     at = value.array.astype(float)
