@@ -395,7 +395,6 @@ class Derivation:
             pulls=pulls,
             given=given,
             expected={**given, **self.replay.backward(pulls, given)},
-            following=following,
             tensors=tensors,
             gradients=[Candidate(x / scale, text) for x, text in tensors],
             updates={
@@ -403,7 +402,6 @@ class Derivation:
                 for value in run.values
                 if value.kind == "parameter" and value.gradient
             },
-            scale=scale,
             regularised=any(
                 pull.operand.kind == "parameter" and len(pull.call.operands) == 1
                 for pull in run.pulls

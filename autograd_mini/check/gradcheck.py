@@ -578,7 +578,8 @@ class GradcheckReport(Report):
         unclear = len(findings) - right - wrong
         counts = {"right": right, "wrong": wrong, "could not be judged": unclear}
         told = [f"{count} {what}" for what, count in counts.items() if count]
-        self.title = f"gradcheck of {len(findings)} gradient{'s' * (len(findings) > 1)}: {', '.join(told)}"
+        plural = "s" * (len(findings) > 1)
+        self.title = f"gradcheck of {len(findings)} gradient{plural}: {', '.join(told)}"
         self.rows = [_row(finding) for finding in findings]
         self.notes = [finding.evidence for finding in findings if finding.evidence]
         if any(finding.rate is not None for finding in findings):

@@ -127,20 +127,6 @@ def inverted_factor(site: Site, call: Call) -> Ways:
             yield (lambda a, b: a * b), {"factor": as_factor(call, place)}
 
 
-@row(IN_CALLS, "constant factor", "has the factor {factor} {how} in one of its terms")
-def constant_factor(site: Site, call: Call) -> Ways:
-    """Forget a constant of one term, take it twice, or divide by it."""
-    if call.primitive in PRODUCTS:
-        for place in (0, 1) if call.primitive is ops.multiply else (1,):
-            c = array_of(call.operands[place])
-            if np.ndim(c) == 0 and not site.carries(call, call.operands[place]):
-                c = 1 / c if call.primitive is ops.divide else c
-                factor = as_factor(call, place)
-                yield keep(1 - place), {"factor": factor, "how": "missing"}
-                yield (lambda *x, c=c: call.run(*x) * c), {"factor": factor, "how": "twice"}
-                yield (lambda *x, c=c: call.run(*x) / c**2), {"factor": factor, "how": "inverted"}
-
-
 @row(IN_CALLS, "missing term", "lacks the term {term}")
 def missing_term(site: Site, call: Call) -> Ways:
     """Leave a term of a sum out."""
@@ -410,24 +396,6 @@ def missing_factor_of_all(site: Site, value: Value) -> Ways:
         yield times(inverse), {"factor": f"the derivative of {name} at {text_of(value)}"}
 
 
-@row(
-    IN_VALUES,
-    "missing factor",
-    "has what comes through {path} without the derivative of {function}",
-)
-def missing_derivative_on_a_path(site: Site, value: Value) -> Ways:
-    """Multiply only some of the terms by a derivative that is a factor of all of them."""
-    for path, pull in itertools.product(site.pulls, site.pulls):
-        shares = site.replay.shares[path.operand]
-        if is_unary(pull) and pull.call.operands != (path.operand,) and len(shares) > 1:
-            rest = site.outcome({path: nothing})
-            alone = {share: nothing for share in shares if share is not path}
-            bare = site.outcome({**alone, pull: keep(0)})
-            if rest is not None and bare is not None and rest.shape == bare.shape:
-                words = {"path": text_of(path.call.output), "function": text_of(pull.call.output)}
-                yield instead(rest + bare), words
-
-
 @row(IN_SHARES, "factor twice", "has the derivative of {function} twice")
 def derivative_twice(site: Site, pull: Pull) -> Ways:
     """Multiply by a derivative once more."""
@@ -475,15 +443,6 @@ def wrong_point(site: Site, pull: Pull) -> Ways:
                 yield times(factor), {**words, "wrong": tensor.text}
 
 
-@row(IN_SHARES, "wrong operand", "has {wrong} where the derivative of {function} belongs")
-def tensor_for_derivative(site: Site, pull: Pull) -> Ways:
-    """Multiply by another tensor instead of a derivative."""
-    if is_unary(pull):
-        for tensor in site.fitting(pull.operand.shape):
-            words = {"wrong": tensor.text, "function": text_of(pull.call.output)}
-            yield times(tensor.array), words
-
-
 @row(
     IN_VALUES,
     "diagonal only",
@@ -517,29 +476,16 @@ def choices(site: Site) -> Iterator[tuple[Call, list[Pull]]]:
             yield call, [pull for pull in site.pulls if pull.call is call]
 
 
-def one_branch(site: Site) -> Iterator[tuple[Edits, dict[str, str]]]:
-    """Take one branch everywhere."""
-    for call, pulls in choices(site):
+@row(IN_VALUES, "other loss", "has the derivative of {branch} everywhere, which is another loss")
+def one_branch_of_a_loss(site: Site, value: Value) -> Ways:
+    """Take one branch of a loss for the whole."""
+    for call, pulls in choices(site) if site.replay.cost in site.given else ():
         for kept in (1, 2):
             edits: dict[Any, Edit] = dict.fromkeys(pulls, nothing)
             for pull in pulls:
                 if pull.position == kept:
                     edits[pull] = lambda g, shape=pull.operand.shape: unbroadcast(g, shape)
-            condition, branch = text_of(call.operands[0]), text_of(call.operands[kept])
-            yield edits, {"condition": condition, "branch": branch}
-
-
-@row(IN_VALUES, "missing factor", "has the derivative of {branch} everywhere, whatever {condition}")
-def one_branch_everywhere(site: Site, value: Value) -> Ways:
-    """Forget that a function is made of two."""
-    yield from one_branch(site)
-
-
-@row(IN_VALUES, "other loss", "has the derivative of {branch} everywhere, which is another loss")
-def one_branch_of_a_loss(site: Site, value: Value) -> Ways:
-    """Take one branch of a loss for the whole."""
-    if site.replay.cost in site.given:
-        yield from one_branch(site)
+            yield edits, {"branch": text_of(call.operands[kept])}
 
 
 @row(IN_VALUES, "wrong operand", "has {condition} the wrong way round")
@@ -633,65 +579,6 @@ def after_the_call(site: Site, pull: Pull, operand: Value) -> Value | None:
     return None
 
 
-@row(IN_VALUES, "wrong operand", "is computed from {wrong}, in each of its terms")
-def wrong_gradient_in_every_term(site: Site, value: Value) -> Ways:
-    """Go on from something else than the gradient in each product."""
-    for text, other_than in INSTEAD_OF_GRADIENT.items():
-        edits: dict[Any, Edit] = {}
-        for pull in site.own_shares():
-            source = site.source(pull)
-            other = None if source is None else other_than(site, source)
-            if other is not None and other.shape == pull.call.output.shape and pull.calls:
-                edits[pull] = site.restart(pull, other)
-        if len(edits) > 1:
-            yield edits, {"wrong": text}
-
-
-def function_of(site: Site, value: Value) -> Value | None:
-    """The output of the function that is applied to a value: A for Z."""
-    for call in site.replay.after(value):
-        if call.operands == (value,) and call.output.shape == value.shape:
-            return call.output
-    return None
-
-
-def steps_away(steps: int) -> Callable[[Site, Value], Array | None]:
-    """The gradient that was given some steps before or after another one of its shape."""
-
-    def gradient(site: Site, value: Value) -> Array | None:
-        like = [v for v in site.replay.run.values if v in site.given and v.shape == value.shape]
-        place = like.index(value) + steps
-        return site.given[like[place]] if 0 <= place < len(like) else None
-
-    return gradient
-
-
-def gradient_of_function(site: Site, value: Value) -> Array | None:
-    """The gradient of what is computed from a value: dA for dZ."""
-    output = function_of(site, value)
-    return None if output is None else site.following.get(output)
-
-
-def function_itself(site: Site, value: Value) -> Array | None:
-    """A for dZ."""
-    output = function_of(site, value)
-    return None if output is None else output.array / site.scale
-
-
-def value_itself(site: Site, value: Value) -> Array | None:
-    """Z for dZ."""
-    return value.array / site.scale
-
-
-INSTEAD_OF_GRADIENT: dict[str, Callable[[Site, Value], Array | None]] = {
-    "the gradient of the step before": steps_away(-1),
-    "the gradient of the step after": steps_away(1),
-    "the gradient of the function's output instead of its operand's": gradient_of_function,
-    "the value instead of its gradient": value_itself,
-    "the function's output instead of a gradient": function_itself,
-}
-
-
 # ---- what remains: too much, too little, something else -----------------------------------------
 
 
@@ -718,17 +605,6 @@ def one_label_only(site: Site, value: Value) -> Ways:
     for labels in site.labels():
         yield times(labels.array), {"labels": labels.text, "which": "1"}
         yield times(1 - labels.array), {"labels": labels.text, "which": "0"}
-
-
-@row(
-    IN_VALUES,
-    "diagonal only",
-    "counts only where {labels} is 1, as with the diagonal of the Jacobian of softmax alone",
-)
-def true_class_only(site: Site, value: Value) -> Ways:
-    """Do what the diagonal of softmax's Jacobian comes to where a fused loss hides the Jacobian."""
-    for labels in site.labels():
-        yield times(labels.array), {"labels": labels.text}
 
 
 @row(IN_VALUES, "sign of a term", "has the wrong sign where {labels} is {which}")

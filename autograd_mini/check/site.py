@@ -40,14 +40,10 @@ class Site:
         Those gradients.
     expected : mapping of Value to ndarray
         The gradients that follow from them.
-    following : mapping of Value to ndarray
-        All gradients that follow from the hand gradients, also from the wrong one.
     tensors, gradients : list of Candidate
         What may stand in the place of an operand, or of a gradient.
     updates : mapping of Value to list of ndarray
         The gradients of the parameters: the true one, and the one by hand.
-    scale : float
-        The constant in the given gradients.
     regularised : bool
         Whether some parameters enter the cost by themselves.
     """
@@ -57,11 +53,9 @@ class Site:
     pulls: list[Pull]
     given: Mapping[Value, Array]
     expected: Mapping[Value, Array]
-    following: Mapping[Value, Array] = field(default_factory=dict)
     tensors: list[Candidate] = field(default_factory=list)
     gradients: list[Candidate] = field(default_factory=list)
     updates: Mapping[Value, list[Array]] = field(default_factory=dict)
-    scale: float = 1.0
     regularised: bool = False
 
     @cached_property
@@ -94,16 +88,6 @@ class Site:
     def own_shares(self) -> list[Pull]:
         """The shares of the gradient itself."""
         return [pull for pull in self.pulls if pull.operand is self.value]
-
-    def source(self, pull: Pull) -> Value | None:
-        """The value with a given gradient that a share comes from; None if there are several."""
-        value = pull.call.output
-        while value not in self.given:
-            shares = self.replay.shares[value]
-            if len(shares) != 1:
-                return None
-            value = shares[0].call.output
-        return value
 
     def rerun(self, pull: Pull, values: Mapping[Value, Array]) -> Edit:
         """The rule on other values of the forward pass."""
