@@ -61,8 +61,8 @@ def parser() -> argparse.ArgumentParser:
         description=(
             "Train a network with one hidden layer on real handwritten digits; print the gradients "
             "of one step as derived by hand, by automatic differentiation and by numerical "
-            "differences; draw the computation graph and the learning curve; put a mistake into the "
-            "derivation by hand, and find it."
+            "differences; draw the computation graph and the learning curve; put a mistake into "
+            "the derivation by hand, and find it."
         ),
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

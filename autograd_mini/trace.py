@@ -452,7 +452,12 @@ class Trace:
                 np.zeros(operand_shape(node, i)) if found is None else found
             )
         call = Call(node.primitive, tuple(operands), node.statics, "forward", None, None)
-        live = call.run(*map(array_of, operands)) if array is None else array
+        live = array
+        if array is None:
+            try:
+                live = call.run(*map(array_of, operands))
+            except (ValueError, TypeError):  # not even the shape of an operand is known
+                live = np.zeros(node.shape, node.dtype)
         call.output = self._enter(Value(live, "result", call, None), node)
         call.output.kept = kept or array is not None
         self.calls.append(call)
@@ -502,8 +507,9 @@ def inferred(node: Node, operands: list[Any], position: int, y: Any) -> Any:
             if primitive.elementwise:
                 slope = result(np.ones(shape)) - offset
                 x = np.where(slope == 0, 0, (y - offset) / slope)
-                if x.size and np.ptp(x) <= 1e-12 * np.max(np.abs(x)):
-                    x = float(f"{x.flat[0]:.12g}")  # type: ignore[assignment]  # the 1 of 1 - A
+                noise = 8 * np.finfo(y.dtype).eps * np.max(np.abs(y), initial=0)
+                if x.size and np.ptp(x) <= noise:  # one number, such as the 1 of 1 - A
+                    return shortest(float(np.mean(x)), noise)
             else:
                 places = result(np.arange(1, math.prod(shape) + 1).reshape(shape)) - offset
                 x = np.zeros(shape)
@@ -512,6 +518,12 @@ def inferred(node: Node, operands: list[Any], position: int, y: Any) -> Any:
     except (TypeError, ValueError):  # another operand is unknown too, or the shape
         return None
     return x if same else None
+
+
+def shortest(x: float, noise: float) -> float:
+    """The number with the fewest digits that a number can be meant to be."""
+    candidates = (float(f"{x:.{digits}g}") for digits in range(1, 18))
+    return next(y for y in candidates if abs(y - x) <= noise or y == x)
 
 
 def trace(function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Trace:

@@ -5,6 +5,7 @@ import pytest
 
 import autograd_mini as ag
 from autograd_mini.core import ops
+from autograd_mini.trace import Value, array_of
 
 
 def network():
@@ -230,3 +231,206 @@ def test_debug_knows_nothing_of_what_was_recorded_before():
     with ag.debug():
         y.backward()
     np.testing.assert_array_equal(x.grad.data, [2.0, 4.0])
+
+
+# ---- a run made from a graph ---------------------------------------------------------------------
+
+
+def random_expression(seed):
+    """A cost of random calls, and all tensors on the way to it."""
+    rng = np.random.default_rng(seed)
+    tensors = [ag.Tensor(rng.uniform(0.5, 1.5, (3, 3)), requires_grad=True) for _ in range(3)]
+    unary = [np.tanh, np.exp, np.sin, np.square, np.transpose, ag.sigmoid, ag.relu, np.negative]
+    unary += [lambda x: 1 - x, lambda x: x / 3, lambda x: 2 / (x * x + 1), lambda x: x + c]
+    unary += [lambda x: np.concatenate([c[:1], x[1:]]), lambda x: np.where(c > 1, x, c)]
+    unary += [lambda x: x[::-1], lambda x: np.mean(x, axis=0, keepdims=True) + x, lambda x: c @ x]
+    binary = [np.add, np.subtract, np.multiply, np.matmul, np.maximum]
+    c = rng.uniform(0.5, 1.5, (3, 3))
+    for _ in range(12):
+        if rng.random() < 0.6:
+            x = unary[rng.integers(len(unary))](tensors[rng.integers(len(tensors))])
+        else:
+            a, b = (tensors[i] for i in rng.integers(len(tensors), size=2))
+            x = binary[rng.integers(len(binary))](a, b)
+        tensors.append(np.tanh(x))
+    return np.sum(sum(tensors[-4:])), tensors
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_a_run_of_a_graph_is_the_live_run(seed):
+    with ag.trace() as live:
+        J, tensors = random_expression(seed)
+    with np.errstate(all="raise"):
+        again = ag.Trace.of_graph(J)
+    for tensor in [*tensors, J]:
+        now = again.find(tensor)
+        if now is None:  # the cost was not computed from it
+            continue
+        then = live[tensor]
+        assert (then.kind, then.shape, then.dtype) == (now.kind, now.shape, now.dtype)
+        if now.kept:
+            np.testing.assert_array_equal(now.array, then.array)
+        if then.call:
+            assert now.call.primitive is then.call.primitive
+            assert now.call.statics == then.call.statics
+            for a, b in zip(then.call.operands, now.call.operands, strict=True):
+                if all(isinstance(x, Value) and x.kept for x in (a, b)):
+                    np.testing.assert_allclose(a.array, b.array, rtol=1e-12, atol=1e-13)
+    assert len(again.forward) == len({*again.forward}) == len(again.calls)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_shares_of_gradients_add_up_to_the_gradients(seed):
+    J, tensors = random_expression(seed)
+    run = ag.Trace.of_graph(J)
+    used = [tensor for tensor in tensors if run.find(tensor)]
+    with run:
+        found = ag.gradients(J, used)
+    for tensor, gradient in zip(used, found, strict=True):
+        shares = [pull.result.array for pull in run.pulls if pull.operand is run[tensor]]
+        assert shares
+        np.testing.assert_allclose(sum(shares), gradient.data, rtol=1e-13, atol=1e-300)
+        np.testing.assert_array_equal(run[tensor].gradient.array, gradient.data)
+
+
+def composites():
+    rng = np.random.default_rng(0)
+    x, y = (ag.Tensor(rng.uniform(0.5, 1.5, (3, 4)), requires_grad=True) for _ in range(2))
+    bias, labels = ag.Tensor(np.ones(3), requires_grad=True), np.array([0, 3, 1])
+    return x, {
+        "mean": lambda: np.mean(x, axis=0)[0] + 0.0,
+        "var": lambda: np.sum(np.var(x, axis=1)),
+        "einsum": lambda: np.einsum("ij,kj->", x, y),
+        "stack": lambda: np.sum(np.stack([x, np.ones((3, 4)), y]) ** 2),
+        "pad": lambda: np.sum(np.pad(x, 1) ** 3),
+        "norm": lambda: np.linalg.norm(x - 1),
+        "prod": lambda: np.prod(x),
+        "log_softmax": lambda: -np.sum(ag.log_softmax(x)[np.arange(3), labels]),
+        "cross-entropy": lambda: ag.nn.softmax_cross_entropy(x, labels),
+        "linear": lambda: np.sum(ag.nn.linear(x, y, bias)),
+        "clip": lambda: np.sum(np.clip(x, 0.7, 1.2)),
+        "cumsum": lambda: np.sum(np.cumsum(x, axis=1) ** 2),
+        "astype": lambda: np.sum(x.astype(np.float32)),
+    }
+
+
+@pytest.mark.parametrize("name", composites()[1])
+def test_a_run_of_a_graph_knows_higher_level_functions(name):
+    x, costs = composites()
+    J = costs[name]()
+    with ag.Trace.of_graph(J) as run:
+        gradient = ag.gradients(J, x)
+    assert run[J].array == J.data
+    np.testing.assert_array_equal(run[x].gradient.array, gradient.data)
+    shares = [pull.result.array for pull in run.pulls if pull.operand is run[x]]
+    np.testing.assert_allclose(sum(shares), gradient.data, rtol=1e-12)
+    live = ag.trace(costs[name])
+    assert [call.primitive for call in run.forward] == [
+        call.primitive for call in live.forward if differentiable(call)
+    ]
+
+
+def differentiable(call):
+    """Whether a call is a part of a graph: some operand is computed from a parameter."""
+    return any(
+        getattr(x, "kind", "") == "parameter"
+        or (getattr(x, "call", None) and differentiable(x.call))
+        for x in call.operands
+    )
+
+
+def test_constants_that_no_rule_asks_for_are_recovered_from_the_results():
+    A = ag.Tensor([[0.2, 0.5], [0.7, 0.9]], requires_grad=True)
+    ones, c = np.ones((1, 2)), np.array([[3.0, 4.0], [5.0, 6.0]])
+    for y, expected in [
+        (1 - A, 1.0),
+        (A + 2.5, 2.5),
+        (c - A, c),
+        (2 / A, 2.0),
+        (c / A, c),
+        (np.concatenate([ones, A]), ones),
+        (np.where(c > 4, A, c), np.where(c > 4, 0, c)),  # what is not chosen makes no difference
+    ]:
+        run = ag.Trace.of_graph(np.sum(y**2))
+        (call,) = [call for call in run.forward if call.output is run[y]]
+        (constant,) = [
+            x
+            for x in call.operands
+            if x is not run[A] and np.asarray(array_of(x)).dtype.kind == "f"
+        ]
+        np.testing.assert_allclose(getattr(constant, "array", constant), expected, rtol=1e-14)
+        assert isinstance(constant, float) == isinstance(expected, float)
+        np.testing.assert_allclose(call.run(*map(array_of, call.operands)), y.data, rtol=1e-14)
+
+
+def test_what_nothing_tells_of_is_taken_as_zero_and_not_kept():
+    w = ag.Tensor([1.0, 2.0], requires_grad=True)
+    y = w + np.array([3.0, 4.0])
+    J = np.sum(y)
+    run = ag.Trace.of_graph(J)
+    assert not run[y].kept
+    assert run[w].kept
+    assert run[J].kept
+    assert float(run[J].array) == float(J.data) == 10.0
+    np.testing.assert_array_equal(run[y].array, w.data)
+    ten = np.concatenate([np.ones(2), w])
+    total = ag.Trace.of_graph(np.sum(ten))
+    assert not total[ten].kept
+    np.testing.assert_array_equal(total[ten].array, [0.0, 0.0, 1.0, 2.0])
+
+
+def test_a_leaf_whose_values_are_gone_is_an_error():
+    def cost():
+        return np.sum(ag.Tensor([1.0, 2.0], requires_grad=True) * 3.0)
+
+    with pytest.raises(RuntimeError, match=r"a leaf of shape \(2,\) is gone.* in a variable"):
+        ag.Trace.of_graph(cost())
+
+
+def test_a_leaf_that_is_gone_is_known_from_what_a_rule_keeps():
+    y = np.sum(ag.Tensor([1.0, 2.0], requires_grad=True, name="w") ** 2)
+    run = ag.Trace.of_graph(y)
+    (leaf,) = [value for value in run.values if value.kind == "parameter"]
+    np.testing.assert_array_equal(leaf.array, [1.0, 2.0])
+
+
+def test_a_run_of_what_was_not_recorded_is_an_error():
+    with pytest.raises(RuntimeError):
+        ag.Trace.of_graph(ag.Tensor([1.0]))
+
+
+def test_a_run_of_a_graph_goes_on_recording_inside_of_a_with_statement():
+    w = ag.Tensor(3.0, requires_grad=True, name="w")
+    J = (w - 1.0) ** 2
+    run = ag.Trace.of_graph(J)
+    w * 5.0
+    assert run.backward == []
+    with run:
+        J.backward()
+    assert float(run["w"].gradient.array) == 4.0
+    assert {call.phase for call in run.calls} == {"forward", "backward"}
+    assert {call.source for call in run.forward} == {None}
+    assert repr(run.pulls[-1]) == "<share of <parameter w () float64> through subtract>"
+    assert run.pulls[-1].calls == []
+    assert "dw = " in str(run)
+
+
+def test_find_knows_tensors_by_their_node_too():
+    w = ag.Tensor([1.0, 2.0], requires_grad=True)
+    y = w * np.array([3.0, 4.0])
+    run = ag.Trace.of_graph(np.sum(y))
+    assert run.find(y) is run[y]
+    assert run.find(ag.Tensor([1.0])) is None
+    assert run.find("text") is None
+    assert run.find(None) is None
+
+
+@pytest.mark.parametrize("by", ["weight", "bias"])
+def test_a_run_of_a_graph_knows_a_layer_of_which_a_part_is_constant(by):
+    weight, bias = np.ones((2, 3)), np.ones(2)
+    if by == "weight":
+        weight = ag.Tensor(weight, requires_grad=True)
+    else:
+        bias = ag.Tensor(bias, requires_grad=True)
+    J = np.sum(ag.nn.linear(np.ones((4, 3)), weight, bias))
+    assert ag.Trace.of_graph(J)[J].array == J.data

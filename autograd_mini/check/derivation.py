@@ -21,6 +21,7 @@ from ..trace import Trace, Value
 from .diagnosis import Explanation, explanations
 from .judge import Constants, Judge, alike, unlike
 from .mistakes import differences
+from .recognise import with_known_functions
 from .replay import Array, Edits, Replay
 from .rounding import kink_edits, rounding_errors, without_small_constants
 from .shapes import Reading, readings
@@ -154,7 +155,7 @@ class Derivation:
         order: str,
         precision: float | None,
     ) -> None:
-        self.replay = Replay(run, cost)
+        self.replay = with_known_functions(Replay(run, cost))
         given = {line.value for line in lines} | {cost}
         self.lines = sorted(lines, key=lambda line: self._turn(line, given))
         self.constants = Constants(named_numbers(run, variables))
@@ -312,12 +313,10 @@ class Derivation:
 
     def _possible_scales(self, line: Line, choice: Choice, votes: list[float]) -> list[float]:
         """The constants that a line may have been multiplied by."""
-        if line.is_leaf:
+        if line.is_leaf or line.array is None:
             return [1.0]
         inherited = self._inherited(line, choice)
         expected = line.expected(choice.scales)
-        if line.array is None:
-            return unlike([inherited, *votes])
         if line.agrees(line.array / inherited, expected):
             return [inherited]
         c = line.judge(line.array / inherited).factor(expected[0])
@@ -346,7 +345,7 @@ class Derivation:
         given = {
             line.value: line.array / line.scale for line in self.lines if line.array is not None
         }
-        following = self.replay.backward(self.replay.run.pulls, self._seed | given)
+        following = self.replay.backward(self.replay.pulls, self._seed | given)
         wrong = [line for line in self.lines if line.verdict == "wrong"]
         sites = {line: self._site(line, following) for line in wrong}
         for line, site in sites.items():
@@ -404,7 +403,7 @@ class Derivation:
             },
             regularised=any(
                 pull.operand.kind == "parameter" and len(pull.call.operands) == 1
-                for pull in run.pulls
+                for pull in self.replay.pulls
             ),
         )
 
@@ -419,7 +418,7 @@ class Derivation:
         """All tensors that may have been taken by mistake, as somebody has them."""
         run = self.replay.run
         found: dict[int, Candidate] = {}
-        in_rules = {v for pull in run.pulls for v in (pull.operand, pull.call.output)}
+        in_rules = {v for pull in self.replay.pulls for v in (pull.operand, pull.call.output)}
         for value in run.values:
             if value.kept and value.dtype.kind == "f" and (value.name or value in in_rules):
                 found[id(value.live)] = Candidate(value.array, text_of(value))
@@ -428,7 +427,9 @@ class Derivation:
             array = unwrapped(thing)
             if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
                 continue
-            if run.find(thing) is None and own.factor(array) is None:  # no copy of the line
+            c = own.factor(array)
+            copied = c is not None and (alike(c, 1.0) or name.startswith("d"))  # of the line
+            if run.find(thing) is None and not copied:
                 found[id(array)] = Candidate(array.astype(float), printable(name))
         for other in self.lines:
             if other.array is not None and other is not line:

@@ -14,8 +14,8 @@ from .replay import NO_EDITS, Array, Edits, Place
 from .site import Site
 from .wording import text_of
 
-MOST_PAIRS = 6_000
-MOST_ELEMENTS = 20_000_000  # to be computed in search of pairs, so that it ends within a second
+MOST_PAIRS = 3_000
+MOST_ELEMENTS = 10_000_000  # to be computed in search of pairs, so that it ends within a second
 #: Mistakes with as many ways as there are tensors: the likeliest to fit by chance.
 MANIFOLD = {"wrong operand", "extra factor", "other activation", "wrong point", "other loss"}
 #: Where the first explains a gradient, the second says the same with less.
@@ -198,26 +198,40 @@ def adjusted(
     """
     if result.shape != judge.given.shape or judge.same(result):
         return
+    terms = [term for term in terms if term.array.shape == result.shape]
+    different = np.unique(np.round(judge.given / (np.max(np.abs(judge.given)) or 1), 9)).size
     causes = (first.row.name,) if first else ()
     start = f"{first.sentence}; besides, it " if first else ""
 
     def telling(c: float) -> bool:
-        enough = judge.given.size > (2 if first else 1)
+        enough = different > (2 if first else 1)
         return enough or is_minus_one(c) or bool(constants.names(c))
 
     c = judge.factor(result)
     if c is not None and telling(c):
         sentence = start + factor_sentence(c, constants)
         yield Explanation((*causes, *factor_causes(c)), sentence, factor=1.0 if first else c)
+    there, not_there = [
+        [t for t in terms if bool(t.coefficient) == is_in] for is_in in (True, False)
+    ]
+    for term in there:
+        rest = judge.less(result - term.coefficient * term.array)
+        for other in not_there:
+            d = rest.factor(other.array)
+            if d is not None:
+                wrong = f"({constants.text(d)}) * {other.text}"
+                right = f"({constants.text(term.coefficient)}) * {term.text}"
+                sentence = f"{start}has the term {wrong} where {right} belongs"
+                yield Explanation((*causes, "wrong regularisation"), sentence)
     for term in terms:
         d = judge.less(result).factor(term.array)
         if d is not None:
             mistake = term_mistake(site, term, term.coefficient + d, constants)
-            if mistake and (judge.given.size > 1 or constants.names(d)):
+            if mistake and (different > 1 or constants.names(d)):
                 yield Explanation((*causes, mistake[0]), start + mistake[1])
             continue
         both = judge.combination(result, term.array)
-        if both and (judge.given.size > 3 or constants.names(both[0])):
+        if both and (different > 3 or constants.names(both[0])):
             c, d = both
             if abs(d) * np.max(np.abs(term.array)) <= 10 * judge.slack or alike(c, 1):
                 continue

@@ -379,6 +379,14 @@ def missing_derivative(site: Site, pull: Pull) -> Ways:
         yield keep(0), {"function": text_of(pull.call.output)}
 
 
+@row(IN_SHARES, "missing factor", "is the derivative of {function} alone: multiply by its gradient")
+def derivative_alone(site: Site, pull: Pull) -> Ways:
+    """Forget to multiply by the gradient that comes in."""
+    if is_unary(pull):
+        ones = np.ones(pull.call.output.shape)
+        yield site.restart(pull, ones), {"function": text_of(pull.call.output)}
+
+
 @row(IN_VALUES, "missing factor", "lacks the derivative of {function}")
 def missing_derivative_of_several(site: Site, value: Value) -> Ways:
     """Hand the gradient of a later value on as it is, past several calls."""
@@ -455,8 +463,6 @@ def diagonal_only(site: Site, value: Value) -> Ways:
         if later is value or later.shape != value.shape or not value.shape:
             continue
         pulls = site.replay.leading_to(value, [later])
-        if not any(pull.call.output is later for pull in pulls):
-            continue
         for axis in range(len(value.shape)):
             diagonal = np.zeros(value.shape)
             for i in range(value.shape[axis]):
@@ -582,6 +588,16 @@ def after_the_call(site: Site, pull: Pull, operand: Value) -> Value | None:
 # ---- what remains: too much, too little, something else -----------------------------------------
 
 
+@row(IN_SHARES, "extra factor", "is computed with the factor {factor} too many")
+def extra_factor_before(site: Site, pull: Pull) -> Ways:
+    """Multiply a gradient by a derivative once more, on the way into a product or a sum."""
+    if pull.operand.shape != pull.call.output.shape:
+        for tensor in site.fitting(pull.call.output.shape):
+            for slope in activation_slopes(tensor):
+                edit = times(slope.array)
+                yield (lambda g, e=edit: site.replay.share(pull, e(g))), {"factor": slope.text}
+
+
 @row(IN_VALUES, "extra factor", "has the factor {factor} too many")
 def extra_factor(site: Site, value: Value) -> Ways:
     """Multiply by something that does not belong there."""
@@ -653,7 +669,8 @@ def wrong_difference(site: Site, value: Value) -> Ways:
 )
 def labels_off_by_one(site: Site, value: Value) -> Ways:
     """Take labels that are numbered from another number on."""
-    for a, labels in itertools.product(site.fitting(value.shape), site.labels()):
+    likely = itertools.product(site.fitting(value.shape), site.labels())
+    for a, labels in itertools.chain(differences(site, value), likely):
         for axis, shift in itertools.product(range(labels.array.ndim), (1, -1)):
             words = {"difference": f"{a.text} - {labels.text}"}
             yield instead(a.array - np.roll(labels.array, shift, axis)), words

@@ -211,7 +211,7 @@ def unary_pulls(replay: Replay) -> list[Pull]:
     """The shares that go through an elementwise function of one operand."""
     return [
         pull
-        for pull in replay.run.pulls
+        for pull in replay.pulls
         if len(pull.call.operands) == 1
         and pull.call.primitive.elementwise
         and pull.calls

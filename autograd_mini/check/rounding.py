@@ -43,7 +43,7 @@ def rounding_errors(replay: Replay, values: Iterable[Value]) -> dict[Value, floa
             arrays = {v: shaken(v.array) for v in replay.run.values}
             for call in replay.run.forward if replay.is_faithful else ():
                 arrays[call.output] = shaken(call.run(*chosen(call, arrays)))
-            found = replay.backward(replay.run.pulls, seed, shaken_rules(replay, arrays, shaken))
+            found = replay.backward(replay.pulls, seed, shaken_rules(replay, arrays, shaken))
         for value in errors:
             assert value.gradient is not None
             change = np.max(np.abs(found[value] - value.gradient.array), initial=0) / size
@@ -57,7 +57,7 @@ def shaken_rules(
     """All rules on other forward values, with their results shaken."""
     return {
         pull: lambda g, pull=pull: shaken(replay.share(pull, g, values=arrays))
-        for pull in replay.run.pulls
+        for pull in replay.pulls
     }
 
 
@@ -70,7 +70,7 @@ def kink_edits(replay: Replay) -> list[Edits]:
         Empty if no operand of a function with kinks is exactly on one.
     """
     sides: list[dict[Any, Any]] = [{}, {}]
-    for pull in replay.run.pulls:
+    for pull in replay.pulls:
         ones = np.ones(pull.call.output.shape)
         usual = replay.share(pull, ones)
         for side, moved in zip(sides, beside(replay, pull), strict=False):
@@ -103,17 +103,15 @@ def without_small_constants(replay: Replay) -> list[Edits]:
     """
     arrays: dict[Value, Array] = {}
     for call in replay.run.forward:
-        small = [x for x in map(array_of, call.operands) if np.ndim(x) == 0 and 0 < abs(x) < SMALL]
-        if call.primitive is ops.add and small:
-            (kept,) = [x for x in call.operands if array_of(x) is not small[0]]
-            arrays[call.output] = arrays.get(kept, array_of(kept))
+        numbers = [x for x in map(array_of, call.operands) if np.ndim(x) == 0]
+        is_sum = call.primitive in (ops.add, ops.subtract)
+        if is_sum and any(0 < abs(x - np.round(x)) < SMALL for x in numbers):
+            operands = [np.round(x) if np.ndim(x) == 0 else x for x in chosen(call, arrays)]
+            arrays[call.output] = call.run(*operands)
     if not arrays or not replay.is_faithful:
         return []
     calls = [call for call in replay.run.forward if call.output not in arrays]
     values = replay.forward(calls, arrays)
     return [
-        {
-            pull: lambda g, pull=pull: replay.share(pull, g, values=values)
-            for pull in replay.run.pulls
-        }
+        {pull: lambda g, pull=pull: replay.share(pull, g, values=values) for pull in replay.pulls}
     ]

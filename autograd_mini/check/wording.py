@@ -54,7 +54,7 @@ def written(x: Any, known: Mapping[Value, Text]) -> Text:
     if x in known:
         return known[x]
     if x.name:
-        return x.name, ATOM
+        return printable(x.name), ATOM
     if x.call is None:
         if x.array.size == 1:
             return digits(x.array.item()), ATOM
@@ -142,9 +142,8 @@ def formula(
             if output in given
             else found[output]
         )
-        known: dict[Value, Text] = {}
-        if output.gradient is not None:
-            known[output.gradient] = g
+        assert output.gradient is not None
+        known: dict[Value, Text] = {output.gradient: g}
         inside = flow(pull)
         for call in pull.calls:
             if call.output in inside:
