@@ -734,3 +734,16 @@ def test_hostile_names_do_no_harm(hostile: str) -> None:
     by_key = ag.compare(J, {w: 7 * other * np.cos(w.data * other)}, names)
     assert all(line.isprintable() for line in str(by_key).splitlines())
     assert "a\nb" not in str(by_key)
+
+
+def test_a_deep_graph_without_names_is_judged_and_explained() -> None:
+    W = ag.Tensor(np.random.default_rng(0).standard_normal((3, 3)) / 2, requires_grad=True)
+    h: Any = np.ones((3, 2))
+    for _ in range(300):
+        h = np.tanh(W @ h + 0.1)
+    J = np.sum(h**2)
+    gradient = ag.gradients(J, W).data
+    assert ag.compare(J, {W: gradient}, {"W": W})
+    report = ag.compare(J, {W: 2 * gradient}, {"W": W})
+    assert report.lines[0].causes[0] == "constant factor"
+    assert len(report.lines[0].formula) < 1000

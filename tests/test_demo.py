@@ -88,7 +88,7 @@ def test_compare_names_the_slip_and_what_follows_from_it() -> None:
     lines = {line.name: line for line in report.lines}
     assert lines["dZ1"].causes == ("wrong operand",)
     assert lines["dZ1"].formula == "dZ1 = W2.T @ dZ2 * (1 - A1**2)"
-    assert [name for name, line in lines.items() if line.verdict == "follows"] == ["db1", "dW1"]
+    assert [name for name, line in lines.items() if line.verdict == "follows"] == ["dW1", "db1"]
 
 
 def test_numerical_gradients_equal_those_by_hand_and_leave_the_parameters_alone() -> None:

@@ -15,6 +15,7 @@ from .site import Site
 from .wording import text_of
 
 MOST_PAIRS = 3_000
+MOST_SHARES = 300_000  # to be run in search of one mistake, so that a deep graph ends too
 MOST_ELEMENTS = 10_000_000  # to be computed in search of pairs, so that it ends within a second
 #: Mistakes with as many ways as there are tensors: the likeliest to fit by chance.
 MANIFOLD = {"wrong operand", "extra factor", "other activation", "wrong point", "other loss"}
@@ -115,7 +116,8 @@ def explanations(site: Site, judge: Judge, constants: Constants) -> list[Explana
     """
     expected = site.expected[site.value]
     terms = list(own_terms(site))
-    candidates = list(edited(site))
+    most = max(1, MOST_SHARES // (1 + len(site.pulls)))
+    candidates = list(itertools.islice(edited(site), most))
     found = [
         Explanation((each.row.name,), each.sentence, each.edits)
         for each in candidates
@@ -216,7 +218,7 @@ def adjusted(
     ]
     for term in there:
         rest = judge.less(result - term.coefficient * term.array)
-        for other in not_there:
+        for other in not_there if not rest.same(np.zeros(result.shape)) else ():
             d = rest.factor(other.array)
             if d is not None:
                 wrong = f"({constants.text(d)}) * {other.text}"

@@ -20,10 +20,14 @@ from .replay import Array, Replay
 from .site import ACTIVATIONS
 
 CLOSE = 1e-9
+MOST_CALLS = 400  # of a run that is searched
+LONGEST = 20  # values in a function that is written out
 
 
 def with_known_functions(replay: Replay) -> Replay:
     """The same run, in which functions that were written out go backward in one step."""
+    if len(replay.run.forward) > MOST_CALLS:
+        return replay
     for later in [value for value in replay.run.values if value.kind == "result"]:
         for earlier in sources(replay, later):
             pulls = between(replay, earlier, later)
@@ -47,7 +51,7 @@ def sources(replay: Replay, later: Value) -> list[Value]:
     if later.gradient is None or later.call is None:
         return []
     found, seen, stack = [], {later}, [later]
-    while stack:
+    while stack and len(seen) < LONGEST:
         call = stack.pop().call
         for operand in call.operands if call else ():
             if isinstance(operand, Value) and operand not in seen and operand in replay.shares:
@@ -60,7 +64,7 @@ def sources(replay: Replay, later: Value) -> list[Value]:
 
 
 def between(replay: Replay, earlier: Value, later: Value) -> list[Pull]:
-    """The shares on all ways from one value to another; none if a way comes from elsewhere."""
+    """The shares on all ways from one value to another; none if ways lead in or out elsewhere."""
     pulls = replay.leading_to(earlier, [later])
     inside = {later}
     found = []
@@ -68,13 +72,14 @@ def between(replay: Replay, earlier: Value, later: Value) -> list[Pull]:
         if pull.call.output in inside:
             inside.add(pull.operand)
             found.append(pull)
-    strangers = [
+    hidden = inside - {earlier, later}
+    into = [pull for value in hidden for pull in replay.shares[value] if pull not in found]
+    out = [
         pull
-        for value in inside - {earlier, later}
-        for pull in replay.shares[value]
-        if pull.call.output not in inside
+        for pull in replay.pulls
+        if pull.call.output in hidden | {later} and pull.operand not in inside
     ]
-    return [] if strangers or earlier not in inside else found
+    return [] if into or out or earlier not in inside else found
 
 
 def same_share(

@@ -39,6 +39,8 @@ NUMPY_NAMES = {
     for function, primitive in implementations.items()
     if isinstance(primitive, Primitive) and hasattr(np, function.__name__)
 } | {id(ops.absolute): "abs"}
+DEEPEST = 8  # calls of calls that a text goes into
+LONGEST = 400  # characters of a formula
 Text = tuple[str, int]  # and how tightly it binds
 
 
@@ -47,7 +49,7 @@ def text_of(x: Any, known: Mapping[Value, Text] | None = None) -> str:
     return tidy(written(x, known or {})[0])
 
 
-def written(x: Any, known: Mapping[Value, Text]) -> Text:
+def written(x: Any, known: Mapping[Value, Text], depth: int = 0) -> Text:
     """An operand as code, with how tightly it binds."""
     if not isinstance(x, Value):
         return digits(x), ATOM if np.real(x) >= 0 else SIGN
@@ -59,7 +61,9 @@ def written(x: Any, known: Mapping[Value, Text]) -> Text:
         if x.array.size == 1:
             return digits(x.array.item()), ATOM
         return "condition" if x.dtype == bool else "(...)", ATOM
-    return combined(x.call, [written(operand, known) for operand in x.call.operands])
+    if depth == DEEPEST:
+        return "(...)", ATOM
+    return combined(x.call, [written(y, known, depth + 1) for y in x.call.operands])
 
 
 def combined(call: Call, operands: list[Text]) -> Text:
@@ -150,7 +154,8 @@ def formula(
                 known[call.output] = combined(call, [written(x, known) for x in call.operands])
         share = written(pull.result, known)
         before = found.get(pull.operand)
-        found[pull.operand] = share if before is None else plus(share, before)
+        total = share if before is None else plus(share, before)
+        found[pull.operand] = total if len(total[0]) < LONGEST else ("(...)", ATOM)
     return tidy(found[value][0], name)
 
 
