@@ -467,8 +467,6 @@ def one_mistake(first: Site, second: Site, line: Line, later: Line) -> bool:
     if later.array is None or later.shape_finding:
         return False
     judge = later.judge(later.array / later.scale)
-    if judge.same(second.expected[second.value]):
-        return False
     both = [
         explanation
         for explanation in line.explanations
