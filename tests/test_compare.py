@@ -756,3 +756,10 @@ def test_a_cost_of_which_not_all_was_kept_is_compared_without_numerical_gradient
     assert report
     assert "values not kept" in str(report)
     assert not ag.compare(J, {"dweight": np.full((2, 3), 4.0)})
+
+
+def test_a_missing_keepdims_is_told_from_the_wrong_gradient_that_was_summed(v: Lecture) -> None:
+    hand = without_slope(v)
+    report = v.compare({**hand, "db1": hand["db1"].ravel()})
+    assert report.lines[-1].name == "db1"
+    assert report.lines[-1].causes == ("rank-1 array",)
