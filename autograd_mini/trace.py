@@ -493,18 +493,17 @@ def inferred(node: Node, operands: list[Any], position: int, y: Any) -> Any:
 
     No rule asks for it, so it can only be added, multiplied by something, or moved.
     """
-    primitive = node.primitive
-    statics = {name: node.statics[name] for name in primitive.statics if name in node.statics}
+    call = Call(node.primitive, tuple(operands), node.statics, "forward", None, None)
 
     def result(x: Any) -> Any:
         arrays = [x if i == position else array_of(other) for i, other in enumerate(operands)]
-        return primitive.kernel(*arrays, **statics)
+        return call.run(*arrays)
 
     shape = operand_shape(node, position)
     try:
         with np.errstate(all="ignore"):
             offset = result(np.zeros(shape))
-            if primitive.elementwise:
+            if node.primitive.elementwise:
                 slope = result(np.ones(shape)) - offset
                 x = np.where(slope == 0, 0, (y - offset) / slope)
                 noise = 8 * np.finfo(y.dtype).eps * np.max(np.abs(y), initial=0)

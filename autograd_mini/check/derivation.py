@@ -22,7 +22,7 @@ from .diagnosis import Explanation, explanations
 from .judge import Constants, Judge, alike, unlike
 from .mistakes import differences
 from .recognise import with_known_functions
-from .replay import Array, Edits, Replay
+from .replay import Array, Edits, Replay, true_gradient
 from .rounding import kink_edits, rounding_errors, without_small_constants
 from .shapes import Reading, readings
 from .site import Candidate, Site
@@ -85,7 +85,7 @@ class Line:
     @property
     def true(self) -> Array:
         """The gradient by autodiff."""
-        return self.value.gradient.array  # type: ignore[union-attr]
+        return true_gradient(self.value)
 
     @property
     def size(self) -> float:
@@ -162,7 +162,7 @@ class Derivation:
         self.scales: dict[Value, float] = {}
         self._variables = variables
         self._by_value = {line.value: line for line in self.lines}
-        self._seed = {cost: true_gradient(cost)}
+        self._seed = self.replay.seed
         self._sides = [{}, *kink_edits(self.replay), *without_small_constants(self.replay)]
         errors = rounding_errors(self.replay, self._by_value)
         for line in self.lines:
@@ -489,12 +489,6 @@ def ways(explanation: Explanation, first: Site, second: Site) -> Iterator[Edits]
         for pull in first.pulls:
             if pull in second.pulls:
                 yield {pull: lambda g, p=pull: explanation.factor * first.replay.share(p, g)}
-
-
-def true_gradient(value: Value) -> Array:
-    """The gradient of a value by autodiff."""
-    assert value.gradient is not None
-    return value.gradient.array
 
 
 def named_numbers(run: Trace, variables: Mapping[str, Any]) -> dict[str, float]:

@@ -201,12 +201,11 @@ def adjusted(
     if result.shape != judge.given.shape or judge.same(result):
         return
     terms = [term for term in terms if term.array.shape == result.shape]
-    different = np.unique(np.round(judge.given / (np.max(np.abs(judge.given)) or 1), 9)).size
     causes = (first.row.name,) if first else ()
     start = f"{first.sentence}; besides, it " if first else ""
 
     def telling(c: float) -> bool:
-        enough = different > (2 if first else 1)
+        enough = judge.different > (2 if first else 1)
         return enough or is_minus_one(c) or bool(constants.names(c))
 
     c = judge.factor(result)
@@ -225,15 +224,16 @@ def adjusted(
                 right = f"({constants.text(term.coefficient)}) * {term.text}"
                 sentence = f"{start}has the term {wrong} where {right} belongs"
                 yield Explanation((*causes, "wrong regularisation"), sentence)
+    rest = judge.less(result)
     for term in terms:
-        d = judge.less(result).factor(term.array)
+        d = rest.factor(term.array)
         if d is not None:
             mistake = term_mistake(site, term, term.coefficient + d, constants)
-            if mistake and (different > 1 or constants.names(d)):
+            if mistake and (judge.different > 1 or constants.names(d)):
                 yield Explanation((*causes, mistake[0]), start + mistake[1])
             continue
         both = judge.combination(result, term.array)
-        if both and (different > 3 or constants.names(both[0])):
+        if both and (judge.different > 3 or constants.names(both[0])):
             c, d = both
             if abs(d) * np.max(np.abs(term.array)) <= 10 * judge.slack or alike(c, 1):
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 
@@ -32,6 +33,11 @@ class Judge:
         self.tolerance = tolerance
         largest = float(np.max(np.abs(given), initial=0))
         self.slack = tolerance * max(1.0, largest / size if size else 1.0)
+
+    @cached_property
+    def different(self) -> int:
+        """How many numbers there are that are not the same."""
+        return np.unique(np.round(self.given / (np.max(np.abs(self.given)) or 1), 9)).size
 
     def same(self, other: Array | None) -> bool:
         """Whether the numbers are these."""

@@ -19,6 +19,7 @@ from ..trace import Pull, Trace, Value, array_of
 from .replay import Array, Replay
 from .report import Report
 from .rounding import kink_edits
+from .site import is_unary
 from .wording import printable, text_of
 
 __all__ = ["PointQuality", "good_point", "point_quality"]
@@ -212,10 +213,7 @@ def unary_pulls(replay: Replay) -> list[Pull]:
     return [
         pull
         for pull in replay.pulls
-        if len(pull.call.operands) == 1
-        and pull.call.primitive.elementwise
-        and pull.calls
-        and pull.call.primitive not in (ops.square, ops.negative, ops.log)
+        if is_unary(pull) and pull.call.primitive not in (ops.square, ops.negative, ops.log)
     ]
 
 

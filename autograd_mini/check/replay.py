@@ -57,6 +57,11 @@ class Replay:
         """When a value's gradient is complete: the turn of its last share."""
         return max(self._turn[pull] for pull in self.shares[value])
 
+    @property
+    def seed(self) -> dict[Value, Array]:
+        """The gradient that a backward pass starts with: that of the cost by itself."""
+        return {self.cost: true_gradient(self.cost)}
+
     @cached_property
     def is_faithful(self) -> bool:
         """Whether running forward again gives what the run held: a graph may not have kept all."""
@@ -156,3 +161,9 @@ def flow(pull: Pull) -> set[Value]:
         if any(isinstance(x, Value) and x in found for x in call.operands):
             found.add(call.output)
     return found
+
+
+def true_gradient(value: Value) -> Array:
+    """The gradient of a value by autodiff."""
+    assert value.gradient is not None
+    return value.gradient.array

@@ -88,9 +88,9 @@ class Report:
             style = ' style="font-weight: bold; color: #b00020"' if marked else ""
             cells = "".join([f"<td>{escape(cell)}</td>" for cell in row])
             parts.append(f"<tr{style}>{cells}</tr>")
-        parts.append("</tbody></table>")
+        parts.append('</tbody></table><div style="white-space: pre-wrap">')  # formulas have lines
         parts += [f"<p>{escape(note)}</p>" for note in self.notes]
-        return "".join(parts)
+        return "".join([*parts, "</div>"])
 
     def raise_if_wrong(self) -> None:
         """Raise unless all is right.
