@@ -277,13 +277,14 @@ def autograd_mini(parameters: list[np.ndarray], batch: Batch, assigning: bool = 
     """Run the engine of this repository, with its fused ops; two ways to update."""
     tensors: list[Any] = [ag.Tensor(p, requires_grad=True) for p in parameters]
     *hidden, (last_weight, last_bias) = zip(tensors[0::2], tensors[1::2], strict=True)
-    linear, relu, softmax_cross_entropy = ag.nn.linear, ag.relu, ag.nn.softmax_cross_entropy
+    relu, linear = ag.relu, ag.nn.functional.linear
+    cross_entropy = ag.nn.functional.cross_entropy
 
     def step(x: np.ndarray, labels: np.ndarray) -> Any:
         h = x
         for w, b in hidden:
             h = relu(linear(h, w, b))
-        loss = softmax_cross_entropy(linear(h, last_weight, last_bias), labels)
+        loss = cross_entropy(linear(h, last_weight, last_bias), labels)
         loss.backward()
         if assigning:
             with ag.no_grad():
@@ -491,8 +492,8 @@ def left_over(create_graph: bool) -> int:
     w: Any = ag.Tensor(np.ones((3, 4)), requires_grad=True)
     x: Any = ag.Tensor(np.ones((5, 4)), requires_grad=True)
     with collector_off():
-        y = np.tanh(ag.nn.linear(x, w, np.zeros(3)))
-        loss = ag.nn.softmax_cross_entropy(y * y, np.array([0, 1, 2, 0, 1]))
+        y = np.tanh(ag.nn.functional.linear(x, w, np.zeros(3)))
+        loss = ag.nn.functional.cross_entropy(y * y, np.array([0, 1, 2, 0, 1]))
         loss.backward(create_graph=create_graph)
         if create_graph:
             ((w.grad**2).sum() + (x.grad**2).sum()).backward()

@@ -27,6 +27,7 @@ import autograd_mini as ag
 from autograd_mini import functional, numpy_functions
 from autograd_mini.core import ops, tensor
 from autograd_mini.core.primitive import Primitive, implementations
+from autograd_mini.nn import convolution as images
 from autograd_mini.nn import ops as nn_ops
 
 Array = Any
@@ -38,11 +39,18 @@ Domain = Callable[[np.random.Generator, Shape], Array]
 
 
 def all_primitives() -> set[Primitive]:
-    """The primitives of all modules of the package, also those only known by NumPy's names."""
+    """The primitives of the package, also those only known by NumPy's names.
+
+    Those of optimisers write in place: they are no functions, and have tests of their own.
+    """
     for module in pkgutil.walk_packages(ag.__path__, "autograd_mini."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    modules = [module for name, module in sys.modules.items() if name.startswith("autograd_mini")]
+    modules = [
+        module
+        for name, module in sys.modules.items()
+        if name.startswith("autograd_mini") and not name.startswith("autograd_mini.optim")
+    ]
     things = [thing for module in modules for thing in vars(module).values()]
     return {thing for thing in [*things, *implementations.values()] if isinstance(thing, Primitive)}
 
@@ -302,8 +310,8 @@ def labelled(labels: Array, classes: int, dtype: Any) -> Array:
 
 def targets_of(labels: Array, logits: Array) -> Array:
     """Labels as probabilities."""
-    if labels.dtype.kind == "f":
-        return labels
+    if labels.shape == logits.shape:
+        return labels if labels.dtype.kind == "f" else labels.astype(logits.dtype)
     return labelled(labels, logits.shape[-1], logits.dtype)
 
 
@@ -794,6 +802,7 @@ CORE_ROWS = [
 # ---- the rows of nn/ops.py ----------------------------------------------------------------------
 
 CLASSES = whole(0, 3)
+ONE_HOT = exactly([[0, 0, 1], [1, 0, 0]])
 
 NN_ROWS = [
     row(
@@ -819,13 +828,14 @@ NN_ROWS = [
         ((REAL, (0, 3)), (CLASSES, (0,))),
         ((REAL, (4, 3)), (probabilities, (4, 3))),
         ((REAL, (2, 2, 3)), (POSITIVE, (2, 2, 3))),
+        ((REAL, (2, 3)), ONE_HOT),
         logits=lambda g, z, labels: through_softmax(g * mass_of(labels), z),
         labels=lambda g, z, labels: np.einsum(
             "...i,...ij->...j", g, softmax(z)[..., :, None] - np.eye(z.shape[-1])
         ),
     ),
     row(
-        nn_ops.softmax_cross_entropy,
+        nn_ops.cross_entropy,
         cross_entropy,
         ((REAL, (4, 3)), (CLASSES, (4,))),
         ((REAL, (4, 3)), (CLASSES, (4,)), {"reduction": "sum"}),
@@ -838,6 +848,7 @@ NN_ROWS = [
         ((REAL, (4, 3)), (POSITIVE, (4, 3)), {"reduction": "sum"}),
         ((REAL, (2, 2, 3)), (probabilities, (2, 2, 3)), {"reduction": "none"}),
         ((REAL, (3,)), (probabilities, (3,))),
+        ((REAL, (2, 3)), ONE_HOT, {"reduction": "sum"}),
         logits=cross_entropy_by_logits,
         labels=cross_entropy_by_labels,
     ),
@@ -852,6 +863,263 @@ NN_ROWS = [
         ((REAL, (0,)), (between(0.0, 1.0), (0,)), {"reduction": "sum"}),
         logits=binary_cross_entropy_by_logits,
         targets=binary_cross_entropy_by_targets,
+    ),
+]
+
+# ---- the rows of nn/convolution.py --------------------------------------------------------------
+
+
+def two(value: Any) -> Shape:
+    """For both directions."""
+    return value if isinstance(value, tuple) else (value, value)
+
+
+def windows(shape: Shape, kernel: Any, stride: Any, padding: Any) -> list[tuple[Any, Any]]:
+    """Each place (p, q) of an output, and the key of what is seen from it on padded images."""
+    (kh, kw), (down, right), (above, left) = two(kernel), two(stride or kernel), two(padding)
+    rows = range(0, shape[2] + 2 * above - kh + 1, down)
+    columns = range(0, shape[3] + 2 * left - kw + 1, right)
+    return [
+        ((..., p, q), (..., slice(i, i + kh), slice(j, j + kw)))
+        for (p, i), (q, j) in product(enumerate(rows), enumerate(columns))
+    ]
+
+
+def framed(x: Array, padding: Any, value: float = 0) -> Array:
+    """Images with a frame around them."""
+    above, left = two(padding)
+    return np.pad(x, ((0, 0), (0, 0), (above, above), (left, left)), constant_values=value)
+
+
+def unframed(x: Array, padding: Any) -> Array:
+    """Images without it."""
+    above, left = two(padding)
+    return x[:, :, above : x.shape[2] - above, left : x.shape[3] - left]
+
+
+def gathered(
+    make: Callable[[Array], Array], x: Array, kernel: Any, stride: Any, padding: Any, value: Any = 0
+) -> Array:
+    """One place after the other, what is made of the window there."""
+    seen = framed(x, padding, value)
+    keys = windows(x.shape, kernel, stride, padding)
+    made = {place[1:]: make(seen[key]) for place, key in keys}
+    rows, columns = [max(indices) + 1 for indices in zip(*made, strict=True)]
+    some = next(iter(made.values()))
+    y = np.zeros((*some.shape, rows, columns), some.dtype)
+    for place, value_there in made.items():
+        y[(..., *place)] = value_there
+    return y
+
+
+def handed_back(
+    give: Callable[[Array, Any], Array],
+    g: Array,
+    shape: Shape,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+) -> Array:
+    """One place after the other, what its cotangent gives to the window there, added up."""
+    x = framed(np.zeros(shape, g.dtype), padding)
+    for place, key in windows(shape, kernel, stride, padding):
+        x[key] += give(g[place], (place, key))
+    return unframed(x, padding)
+
+
+def convolved(x: Array, w: Array, stride: Any = 1, padding: Any = 0) -> Array:
+    """y_nopq = sum w_ocij x_{n,c,sp+i,sq+j}."""
+    return gathered(
+        lambda seen: np.einsum("ncij,ocij->no", seen, w), x, w.shape[2:], stride, padding
+    )
+
+
+def convolved_by_x(g: Array, w: Array, shape: Shape, stride: Any = 1, padding: Any = 0) -> Array:
+    """dy_nopq / dx_{n,c,sp+i,sq+j} = w_ocij."""
+    return handed_back(
+        lambda at, _: np.einsum("no,ocij->ncij", at, w), g, shape, w.shape[2:], stride, padding
+    )
+
+
+def convolved_by_w(g: Array, x: Array, kernel: Shape, stride: Any = 1, padding: Any = 0) -> Array:
+    """dy_nopq / dw_ocij = x_{n,c,sp+i,sq+j}."""
+    seen = framed(x, padding)
+    return sum(
+        np.einsum("no,ncij->ocij", g[place], seen[key])
+        for place, key in windows(x.shape, kernel, stride, padding)
+    )
+
+
+def largest(seen: Array) -> Array:
+    """The largest element of each channel of a window."""
+    return seen.max(axis=(2, 3))
+
+
+def by_the_largest(
+    g: Array, x: Array, kernel_size: Any, stride: Any = None, padding: Any = 0
+) -> Array:
+    """All of it to the element that is the largest; here there are no ties."""
+    seen = framed(x, padding, -np.inf)
+
+    def give(at: Array, where: Any) -> Array:
+        window = seen[where[1]]
+        return at[..., None, None] * (window == largest(window)[..., None, None])
+
+    return handed_back(give, g, x.shape, kernel_size, stride, padding)
+
+
+def mean_of(x: Array, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Array:
+    """The mean of each channel of a window."""
+    return gathered(lambda seen: seen.mean(axis=(2, 3)), x, kernel_size, stride, padding)
+
+
+def by_the_mean(g: Array, shape: Shape, kernel: Any, stride: Any = None, padding: Any = 0) -> Array:
+    """To each element of a window an equal part."""
+    parts = math.prod(two(kernel))
+    return handed_back(lambda at, _: at[..., None, None] / parts, g, shape, kernel, stride, padding)
+
+
+def mean_of_chosen(x: Array, chosen: Array, stride: Any, padding: Any) -> Array:
+    """The mean of what is chosen in each window; ``chosen`` counts windows as the output does."""
+    y = np.zeros(np.broadcast_shapes(chosen.shape[2:], (*x.shape[:2], 1, 1)), x.dtype)
+    seen = framed(x, padding)
+    for place, key in windows(x.shape, chosen.shape[:2], stride, padding):
+        weight = np.moveaxis(chosen[place], (0, 1), (-2, -1))
+        y[place] = (seen[key] * weight).sum(axis=(2, 3)) / weight.sum(axis=(2, 3))
+    return y
+
+
+def shared_among(g: Array, chosen: Array, size: Shape, stride: Any, padding: Any) -> Array:
+    """To each element that is chosen in a window an equal part."""
+
+    def give(at: Array, where: Any) -> Array:
+        weight = np.moveaxis(chosen[where[0]], (0, 1), (-2, -1))
+        return at[..., None, None] * weight / weight.sum(axis=(2, 3), keepdims=True)
+
+    shape = (*g.shape[:2], *size)
+    return handed_back(give, g, shape, chosen.shape[:2], stride, padding)
+
+
+def ties(rng: np.random.Generator, shape: Shape) -> Array:
+    """Nothing but 0 and 1."""
+    return rng.integers(0, 2, shape).astype(float)
+
+
+def some_chosen(rng: np.random.Generator, shape: Shape) -> Array:
+    """At least one element of each window."""
+    chosen = rng.random(shape) < 0.5
+    chosen[-1, -1] = True
+    return chosen
+
+
+IMAGES = {
+    "plain": ((2, 3, 4, 5), (2, 3, 2, 3), (2, 2, 3, 3), {"stride": 1, "padding": 0}),
+    "stride": ((1, 2, 6, 6), (1, 2, 3, 2), (1, 1, 2, 3), {"stride": 2, "padding": 0}),
+    "padding": ((2, 1, 3, 3), (2, 1, 3, 3), (2, 2, 3, 3), {"stride": 1, "padding": 1}),
+    "pairs": ((1, 2, 5, 4), (2, 2, 2, 3), (1, 2, 2, 6), {"stride": (2, 1), "padding": (0, 2)}),
+    "gaps": ((1, 1, 5, 6), (1, 1, 2, 1), (1, 1, 2, 2), {"stride": (3, 4), "padding": 0}),
+    "empty": ((0, 2, 3, 3), (3, 2, 2, 2), (0, 3, 2, 2), {"stride": 1, "padding": 0}),
+}
+POOLS: list[tuple[Shape, dict[str, Any]]] = [
+    ((2, 3, 4, 6), {"kernel_size": 2, "stride": None, "padding": 0}),
+    ((1, 2, 5, 5), {"kernel_size": (3, 2), "stride": None, "padding": (1, 0)}),
+    ((2, 1, 5, 4), {"kernel_size": 3, "stride": 1, "padding": 1}),
+    ((1, 2, 6, 5), {"kernel_size": 2, "stride": (1, 3), "padding": 0}),
+    ((0, 2, 4, 4), {"kernel_size": 2, "stride": 2, "padding": 0}),
+]
+CHOICES: list[tuple[Shape, Shape, Shape, dict[str, Any]]] = [
+    ((2, 2, 4, 4), (2, 2, 2, 2, 2, 2), (2, 2, 2, 2), {"stride": None, "padding": 0}),
+    ((1, 2, 4, 3), (3, 2, 1, 2, 4, 4), (1, 2, 4, 4), {"stride": 1, "padding": 1}),
+    ((2, 1, 5, 3), (2, 2, 2, 1, 2, 2), (2, 1, 2, 2), {"stride": (2, 1), "padding": 0}),
+    ((0, 2, 4, 4), (2, 2, 0, 2, 2, 2), (0, 2, 2, 2), {"stride": 2, "padding": 0}),
+]
+
+IMAGE_ROWS = [
+    row(
+        images.convolution,
+        lambda x, w, b, **statics: convolved(x, w, **statics) + b[:, None, None],
+        *[((REAL, x), (REAL, w), (REAL, w[:1]), statics) for x, w, _, statics in IMAGES.values()],
+        linear=True,
+        x=lambda g, x, w, b, **statics: convolved_by_x(g, w, x.shape, **statics),
+        weight=lambda g, x, w, b, **statics: convolved_by_w(g, x, w.shape[2:], **statics),
+        bias=lambda g, x, w, b, **statics: np.einsum("nopq->o", g),
+    ),
+    row(
+        images.convolution_by_input,
+        lambda y, w, size, **statics: convolved_by_x(y, w, (len(y), w.shape[1], *size), **statics),
+        *[
+            ((REAL, y), (REAL, w), {"size": x[2:], **statics})
+            for x, w, y, statics in IMAGES.values()
+        ],
+        linear=True,
+        output=lambda g, y, w, size, **statics: convolved(g, w, **statics),
+        weight=lambda g, y, w, size, **statics: convolved_by_w(y, g, w.shape[2:], **statics),
+    ),
+    row(
+        images.convolution_by_weight,
+        lambda y, x, kernel_size, **statics: convolved_by_w(y, x, kernel_size, **statics),
+        *[
+            ((REAL, y), (REAL, x), {"kernel_size": w[2:], **statics})
+            for x, w, y, statics in IMAGES.values()
+        ],
+        linear=True,
+        output=lambda g, y, x, kernel_size, **statics: convolved(x, g, **statics),
+        x=lambda g, y, x, kernel_size, **statics: convolved_by_x(y, g, x.shape, **statics),
+    ),
+    row(
+        images.max_pooling,
+        lambda x, kernel_size, stride, padding: gathered(
+            largest, x, kernel_size, stride, padding, -np.inf
+        ),
+        *[((apart, x), statics) for x, statics in POOLS],
+        x=by_the_largest,
+    ),
+    row(
+        images.average_pooling,
+        mean_of,
+        *[((REAL, x), statics) for x, statics in POOLS],
+        linear=True,
+        x=lambda g, x, kernel_size, **statics: by_the_mean(g, x.shape, kernel_size, **statics),
+    ),
+    row(
+        images.attained,
+        lambda x, y, kernel_size, stride, padding: (
+            np.moveaxis(
+                gathered(np.array, x, kernel_size, stride, padding, -np.inf), (2, 3), (0, 1)
+            )
+            == y
+        ),
+        (
+            (apart, (1, 2, 4, 4)),
+            exactly(np.zeros((1, 2, 2, 2))),
+            {"kernel_size": 2, "stride": None, "padding": 0},
+        ),
+        (
+            (ties, (2, 1, 3, 3)),
+            exactly(np.ones((2, 1, 4, 4))),
+            {"kernel_size": 2, "stride": 1, "padding": 1},
+        ),
+    ),
+    row(
+        images.mean_of,
+        mean_of_chosen,
+        *[((REAL, x), (some_chosen, chosen), statics) for x, chosen, _, statics in CHOICES],
+        linear=True,
+        x=lambda g, x, chosen, stride, padding: shared_among(
+            g, chosen, x.shape[2:], stride, padding
+        ),
+    ),
+    row(
+        images.shared_among,
+        shared_among,
+        *[
+            ((REAL, y), (some_chosen, chosen), {"size": x[2:], **statics})
+            for x, chosen, y, statics in CHOICES
+        ],
+        linear=True,
+        output=lambda g, y, chosen, size, stride, padding: mean_of_chosen(
+            g, chosen, stride, padding
+        ),
     ),
 ]
 
@@ -994,4 +1262,4 @@ FURTHER_ROWS = [
     ),
 ]
 
-CASES = [*CORE_ROWS, *NN_ROWS, *FURTHER_ROWS]
+CASES = [*CORE_ROWS, *NN_ROWS, *IMAGE_ROWS, *FURTHER_ROWS]

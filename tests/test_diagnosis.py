@@ -171,7 +171,7 @@ def classes() -> Network:
     X, Y = rng.normal(size=(5, 3)), np.eye(4)[[0, 1, 2, 3, 1]]
     W = parameter(rng, 3, 4)
     Z = X @ W
-    J = ag.nn.softmax_cross_entropy(Z, Y)
+    J = ag.nn.functional.cross_entropy(Z, Y)
     return Network(J, "dZ dW", X=X, Y=Y, W=W, Z=Z, S=ag.softmax(Z.data))
 
 
@@ -181,7 +181,7 @@ def from_logits() -> Network:
     X, Y = rng.normal(size=(5, 3)), np.array([[1.0], [0.0], [1.0], [1.0], [0.0]])
     W = parameter(rng, 3, 1)
     Z = X @ W
-    J = ag.nn.binary_cross_entropy_with_logits(Z, Y)
+    J = ag.nn.functional.binary_cross_entropy_with_logits(Z, Y)
     return Network(J, "dZ dW", X=X, Y=Y, W=W, Z=Z, A=ag.sigmoid(Z.data))
 
 

@@ -491,11 +491,11 @@ ANYWHERE: dict[str, Callable[[Any], Any]] = {
     "mean": np.mean,
     "norm": np.linalg.norm,
     "cumsum": np.cumsum,
-    "cross-entropy": lambda x: ag.nn.softmax_cross_entropy(x.reshape((4, 3)), np.arange(4) % 3),
-    "cross-entropy of probabilities": lambda x: ag.nn.softmax_cross_entropy(
+    "cross-entropy": lambda x: ag.nn.functional.cross_entropy(x.reshape((4, 3)), np.arange(4) % 3),
+    "cross-entropy of probabilities": lambda x: ag.nn.functional.cross_entropy(
         x.reshape((4, 3)), np.full((4, 3), 1 / 3, np.float32)
     ),
-    "binary cross-entropy": lambda x: ag.nn.binary_cross_entropy_with_logits(
+    "binary cross-entropy": lambda x: ag.nn.functional.binary_cross_entropy_with_logits(
         x, (np.arange(12) % 2).astype(np.float32)
     ),
 }
@@ -537,10 +537,10 @@ def test_extremes_in_float32_neither_overflow_nor_give_nan(
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_losses_of_huge_logits_are_the_margins(magnitude: float, dtype: Any) -> None:
     logits = np.array([[magnitude, -magnitude], [-magnitude, magnitude]], dtype)
-    losses = ag.nn.softmax_cross_entropy(logits, np.array([0, 0]), reduction="none")
+    losses = ag.nn.functional.cross_entropy(logits, np.array([0, 0]), reduction="none")
     np.testing.assert_array_equal(losses, np.array([0, 2 * magnitude], dtype))
     targets = np.array([[1, 0], [1, 0]], dtype)
-    losses = ag.nn.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    losses = ag.nn.functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
     np.testing.assert_array_equal(losses, np.array([[0, 0], [magnitude, magnitude]], dtype))
 
 

@@ -280,24 +280,24 @@ def torch_functions() -> dict[str, tuple[Callable[..., Any], Callable[..., Any],
         "arctan": (np.arctan, torch.arctan, [(4, 3)]),
         "matmul": (np.matmul, torch.matmul, [(5, 2, 3), (3, 4)]),
         "matmul of vectors": (np.matmul, torch.matmul, [(3,), (5, 3, 4)]),
-        "linear": (ag.nn.linear, F.linear, [(5, 2, 3), (4, 3), (4,)]),
+        "linear": (ag.nn.functional.linear, F.linear, [(5, 2, 3), (4, 3), (4,)]),
         "indexing": (
             lambda x: x[labels, :][:, [0, 0, 2]],
             lambda x: x[torch.tensor(labels), :][:, [0, 0, 2]],
             [(4, 3)],
         ),
         "cross-entropy": (
-            lambda x: ag.nn.softmax_cross_entropy(x, labels),
+            lambda x: ag.nn.functional.cross_entropy(x, labels),
             lambda x: F.cross_entropy(x, torch.tensor(labels)),
             [(4, 3)],
         ),
         "cross-entropy of probabilities": (
-            lambda x, t: ag.nn.softmax_cross_entropy(x, ag.softmax(t), reduction="none"),
+            lambda x, t: ag.nn.functional.cross_entropy(x, ag.softmax(t), reduction="none"),
             lambda x, t: F.cross_entropy(x, torch.softmax(t, -1), reduction="none"),
             [(4, 3), (4, 3)],
         ),
         "binary cross-entropy": (
-            lambda x, t: ag.nn.binary_cross_entropy_with_logits(x, ag.sigmoid(t)),
+            lambda x, t: ag.nn.functional.binary_cross_entropy_with_logits(x, ag.sigmoid(t)),
             lambda x, t: F.binary_cross_entropy_with_logits(x, torch.sigmoid(t)),
             [(4, 3), (4, 3)],
         ),
@@ -358,8 +358,8 @@ def test_a_network_trained_by_pytorch_takes_the_same_steps() -> None:
     F = torch.nn.functional
     for _ in range(20):
         W1, b1, W2, b2 = ours
-        hidden = ag.relu(ag.nn.linear(X, W1, b1))
-        loss = ag.nn.softmax_cross_entropy(ag.nn.linear(hidden, W2, b2), labels)
+        hidden = ag.relu(ag.nn.functional.linear(X, W1, b1))
+        loss = ag.nn.functional.cross_entropy(ag.nn.functional.linear(hidden, W2, b2), labels)
         loss.backward()
         with ag.no_grad():
             for w in ours:

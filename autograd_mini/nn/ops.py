@@ -33,27 +33,7 @@ def product(a: Array, b: Array) -> Array:
 def linear(x: Array, weight: Array, bias: Array) -> Array:
     """A layer of affine functions, ``x @ weight.T + bias``.
 
-    Parameters
-    ----------
-    x : array_like or Tensor, shape (..., n_in)
-        One example, or examples in rows.
-    weight : array_like or Tensor, shape (n_out, n_in)
-    bias : array_like or Tensor, shape (n_out,)
-
-    Returns
-    -------
-    ndarray or Tensor, shape (..., n_out)
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together.
-
-    Examples
-    --------
-    >>> import numpy as np, autograd_mini as ag
-    >>> ag.nn.linear(np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([5.0]))
-    array([16.])
+    It is what `autograd_mini.nn.functional.linear` runs if there is a bias.
     """
     if weight.ndim != 2 or bias.shape != weight.shape[:1]:
         raise ValueError("weight has shape (n_out, n_in) and bias (n_out,)")
@@ -68,7 +48,11 @@ def averaged(losses: Array, reduction: str) -> Array:
     if reduction == "none":
         return losses
     total = np.add.reduce(losses, axis=None)
-    return total / losses.size if reduction == "mean" else total
+    if reduction == "sum":
+        return total
+    if not losses.size:
+        raise ValueError("there are no examples, and so no mean of their losses")
+    return total / losses.size
 
 
 def share(g: Array, reduction: str, losses: int) -> Array:
@@ -76,15 +60,51 @@ def share(g: Array, reduction: str, losses: int) -> Array:
     return g / losses if reduction == "mean" else g
 
 
-def mass(labels: Array) -> Array:
+def are_probabilities(logits: Array, labels: Array) -> bool:
+    """Whether labels are probabilities of all classes, and not the numbers of the right ones."""
+    if labels.shape == logits.shape:
+        return True
+    if logits.ndim and labels.shape == logits.shape[:-1]:
+        return False
+    raise ValueError(
+        f"labels have shape {labels.shape}, and these outputs {logits.shape}: give "
+        f"{logits.shape[:-1]}, the number of the class of each row, or {logits.shape}, the "
+        f"probability of each class"
+    )
+
+
+def checked_labels(logits: Array, labels: Array) -> Array:
+    """Class labels, if they are integers in the range of the classes."""
+    classes = logits.shape[-1]
+    if labels.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels of shape {labels.shape} number the classes and are integers, but these are "
+            f"{labels.dtype}: write labels.astype(int)"
+        )
+    flat = labels.reshape(-1)
+    if flat.size and flat[flat.argmin()] < 0:  # a third of the time of flat.min()
+        raise ValueError(f"a label is {flat.min()}, but classes are 0..{classes - 1}")
+    if flat.size and flat[flat.argmax()] >= classes:
+        raise ValueError(f"a label is {flat.max()}, but classes are 0..{classes - 1}")
+    return labels
+
+
+def as_floats(labels: Array, logits: Array) -> Array:
+    """Target probabilities; one-hot of integers in the dtype of the logits."""
+    return labels if labels.dtype.kind in "fc" else labels.astype(logits.dtype)
+
+
+def mass(labels: Array, logits: Array) -> Array:
     """The sum of the target probabilities of each example, which is 1 for class labels."""
-    return reduce_sum(labels, axis=-1, keepdims=True) if labels.dtype.kind in "fc" else 1
+    if labels.ndim < logits.ndim:
+        return 1
+    return reduce_sum(as_floats(labels, logits), axis=-1, keepdims=True)
 
 
 def through_softmax(g: Array, logits: Array, labels: Array) -> Array:
     """The cotangent of the logits of `residual`, by the derivative of softmax."""
     y = softmax(logits)
-    return mass(labels) * (y * (g - reduce_sum(g * y, axis=-1, keepdims=True)))
+    return mass(labels, logits) * (y * (g - reduce_sum(g * y, axis=-1, keepdims=True)))
 
 
 @primitive(
@@ -95,8 +115,8 @@ def through_softmax(g: Array, logits: Array, labels: Array) -> Array:
 def residual(logits: Array, labels: Array) -> Array:
     """The famous ``softmax - target``: the derivative of the cross-entropy by the logits."""
     y = softmax.kernel(logits)
-    if labels.dtype.kind in "fc":
-        return y * mass(labels) - labels
+    if labels.ndim == logits.ndim:
+        return y * mass(labels, logits) - as_floats(labels, logits)
     y -= labels[..., None] == np.arange(y.shape[-1])
     return y
 
@@ -115,7 +135,7 @@ def as_column(g: Array, reduction: str, logits: Array) -> Array:
     ),
     labels=lambda g, logits, reduction: -as_column(g, reduction, logits) * log_softmax(logits),
 )
-def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mean") -> Array:
+def cross_entropy(logits: Array, labels: Array, *, reduction: str = "mean") -> Array:
     r"""The cross-entropy between labels and ``softmax(logits)``, without overflow.
 
     .. math:: L = -\sum_k t_k \log \mathrm{softmax}(z)_k
@@ -125,7 +145,7 @@ def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mea
     logits : array_like or Tensor, shape (..., K)
         Unnormalised logarithms of the probabilities of K classes.
     labels : array_like or Tensor, shape (...) or (..., K)
-        Integer class labels 0..K-1, or target probabilities in the dtype of floats.
+        Class labels 0..K-1 of an integer dtype, or target probabilities (one-hot is one kind).
     reduction : {"mean", "sum", "none"}
         Whether to average the losses over the examples, to add them or to leave them alone.
 
@@ -136,7 +156,8 @@ def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mea
     Raises
     ------
     ValueError
-        If labels are out of range or their shape does not fit the logits.
+        If labels are out of range or not integers, their shape does not fit the logits, there is
+        only one class, or there are no examples to average over.
 
     Notes
     -----
@@ -147,28 +168,41 @@ def softmax_cross_entropy(logits: Array, labels: Array, *, reduction: str = "mea
     --------
     >>> import numpy as np, autograd_mini as ag
     >>> logits = ag.Tensor([[2.0, 0.0], [0.0, 0.0]], requires_grad=True)
-    >>> loss = ag.nn.softmax_cross_entropy(logits, np.array([0, 1]))
+    >>> loss = ag.nn.functional.cross_entropy(logits, np.array([0, 1]))
     >>> loss.backward()
     >>> logits.grad.data.round(4)
     array([[-0.0596,  0.0596],
            [ 0.25  , -0.25  ]])
     """
+    soft = are_probabilities(logits, labels)
+    if logits.shape[-1] == 1:
+        raise ValueError(
+            "with one class the cross-entropy is always 0: for one output that tells two classes "
+            "apart use binary_cross_entropy_with_logits"
+        )
     shifted = logits - max_along(logits, -1, True)
     log_total = np.log(sum_along(np.exp(shifted), -1, False))
-    if labels.dtype.kind in "fc":
-        if labels.shape != logits.shape:
-            raise ValueError("target probabilities have the shape of the logits")
-        return averaged(sum_along(labels * (log_total[..., None] - shifted), -1, False), reduction)
-    if labels.shape != logits.shape[:-1] or labels.dtype.kind not in "iu":
-        raise ValueError("labels are integers, one for each row of the logits")
-    flat, classes = labels.reshape(-1), logits.shape[-1]
-    if flat.size and flat[flat.argmin()] < 0:  # a third of the time of flat.min()
-        raise ValueError(f"a label is {flat.min()}, but classes are 0..{classes - 1}")
-    try:
-        chosen = as_rows(shifted)[np.arange(flat.size), flat].reshape(labels.shape)
-    except IndexError:
-        raise ValueError(f"a label is {flat.max()}, but classes are 0..{classes - 1}") from None
+    if soft:
+        distances = log_total[..., None] - shifted
+        return averaged(sum_along(as_floats(labels, logits) * distances, -1, False), reduction)
+    flat = checked_labels(logits, labels).reshape(-1)
+    chosen = as_rows(shifted)[np.arange(flat.size), flat].reshape(labels.shape)
     return averaged(log_total - chosen, reduction)
+
+
+def refuse_other_shape(outputs: Array, targets: Array) -> None:
+    """Raise if targets would be broadcast: (N, 1) with (N,) makes N x N losses."""
+    if outputs.shape != targets.shape:
+        hint = f": write targets.reshape({outputs.shape})" * (outputs.size == targets.size)
+        raise ValueError(f"targets have shape {targets.shape}, and outputs {outputs.shape}{hint}")
+
+
+def refuse_other_than_two_classes(targets: Array) -> None:
+    """Raise if targets number classes otherwise than by 0 and 1."""
+    if targets.dtype.kind in "iu" and targets.size and (targets.min() < 0 or targets.max() > 1):
+        raise ValueError(
+            f"targets are 0 or 1, but these reach from {targets.min()} to {targets.max()}"
+        )
 
 
 @primitive(
@@ -200,15 +234,17 @@ def binary_cross_entropy_with_logits(
     Raises
     ------
     ValueError
-        If the shapes differ: (N, 1) and (N,) would silently make N x N losses.
+        If the shapes differ, for (N, 1) and (N,) would silently make N x N losses, targets of an
+        integer dtype are other than 0 and 1, or there is nothing to average.
 
     Examples
     --------
     >>> import numpy as np, autograd_mini as ag
-    >>> float(ag.nn.binary_cross_entropy_with_logits(np.array([0.0, 1e4]), np.array([1.0, 1.0])))
+    >>> logits, targets = np.array([0.0, 1e4]), np.array([1.0, 1.0])
+    >>> float(ag.nn.functional.binary_cross_entropy_with_logits(logits, targets))
     0.34657359027997264
     """
-    if logits.shape != targets.shape:
-        raise ValueError("targets have the shape of the logits")
+    refuse_other_shape(logits, targets)
+    refuse_other_than_two_classes(targets)
     losses = targets * softplus.kernel(-logits) + (1 - targets) * softplus.kernel(logits)
     return averaged(losses, reduction)

@@ -939,9 +939,9 @@ def cost(sheet: Sheet) -> tuple[ag.Tensor, dict[str, Any]]:
     names[n.name("A", L)] = A
 
     if n.fused and n.output == "softmax":
-        J = ag.nn.softmax_cross_entropy(Z, Y)
+        J = ag.nn.functional.cross_entropy(Z, Y)
     elif n.fused:
-        J = ag.nn.binary_cross_entropy_with_logits(Z, Y)
+        J = ag.nn.functional.binary_cross_entropy_with_logits(Z, Y)
     elif n.loss == "logistic":
         J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
     elif n.loss == "softmax cross-entropy":
