@@ -1,0 +1,132 @@
+"""Clipping: gradients made smaller where they are too large for one step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..core.primitive import primitive
+from ..core.tensor import Tensor, write
+from .optimizers import POSITIVE, checked, listed, with_gradients
+
+
+@primitive(r"\lVert $gradients \rVert")
+def global_norm(*gradients: Any) -> Any:
+    """The norm of all gradients as one vector, in float64: squares of float32 fit in there."""
+    norms = [np.linalg.norm(np.asarray(g, dtype=np.float64).ravel()) for g in gradients]
+    norm = math.hypot(*norms)
+    if not math.isfinite(norm):
+        worst = [i for i, n in enumerate(norms) if not math.isfinite(n)]
+        raise FloatingPointError(
+            f"the norm of the gradients is {norm}, because of gradient {worst[0]} of those that "
+            f"there are: no gradient was changed. Find the op with `with ag.debug():`"
+        )
+    return np.array(norm)
+
+
+@primitive(r"\min(1, c / $norm) $gradient")
+def shortened(gradient: Any, norm: Any, *, max_norm: float, out: Any) -> Any:
+    """A gradient's part in a step of bounded norm."""
+    return np.multiply(gradient, max_norm / max(float(norm), max_norm), out=out)
+
+
+@primitive(r"\operatorname{clip}($gradient)")
+def clipped(gradient: Any, *, max_value: float, out: Any) -> Any:
+    """A gradient with bounded elements."""
+    return np.clip(gradient, -max_value, max_value, out=out)
+
+
+def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale all gradients by one factor, so that their norm is at most ``max_norm``.
+
+    The direction of the step stays.  Call it between ``backward()`` and ``step()``.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Those without a gradient are left out.
+    max_norm : float
+        Positive.
+
+    Returns
+    -------
+    float
+        The norm before: the root of the sum of all squares of all gradients, computed in float64.
+
+    Raises
+    ------
+    FloatingPointError
+        If the norm is not finite; no gradient has been changed.
+    RuntimeError
+        If no parameter has a gradient.
+    TypeError, ValueError
+        If a parameter or ``max_norm`` is none.
+
+    Notes
+    -----
+    Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013.
+    PyTorch's divides by the norm plus 1e-6, so that it ends a little below ``max_norm``.
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> from autograd_mini import optim
+    >>> w = ag.Tensor([3.0, 4.0], requires_grad=True)
+    >>> (w**2).sum().backward()
+    >>> optim.clip_grad_norm([w], max_norm=1.0)
+    10.0
+    >>> w.grad
+    Tensor([0.6, 0.8], dtype=float64)
+    """
+    max_norm = checked("max_norm", max_norm, POSITIVE)
+    gradients = [gradient for _, _, gradient in with_gradients(listed(parameters))]
+    norm = global_norm(*gradients)
+    for gradient in gradients:
+        write(gradient, shortened, (gradient, norm), {"max_norm": max_norm})
+    return float(norm.item())
+
+
+def clip_grad_value(parameters: Iterable[Tensor], max_value: float) -> None:
+    """Bring each element of each gradient into ``[-max_value, max_value]``.
+
+    The direction of the step changes; `clip_grad_norm` keeps it.
+
+    Parameters
+    ----------
+    parameters : iterable of Tensor
+        Those without a gradient are left out.
+    max_value : float
+        Positive.
+
+    Raises
+    ------
+    FloatingPointError
+        If a gradient holds a NaN, which cannot be clipped; no gradient has been changed.
+    RuntimeError
+        If no parameter has a gradient.
+    TypeError, ValueError
+        If a parameter or ``max_value`` is none.
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> from autograd_mini import optim
+    >>> w = ag.Tensor([0.1, -4.0], requires_grad=True)
+    >>> (w**2).sum().backward()
+    >>> optim.clip_grad_value([w], max_value=1.0)
+    >>> w.grad
+    Tensor([ 0.2, -1. ], dtype=float64)
+    """
+    max_value = checked("max_value", max_value, POSITIVE)
+    found = with_gradients(listed(parameters))
+    for i, _, gradient in found:
+        if np.isnan(gradient.data).any():
+            raise FloatingPointError(
+                f"the gradient of parameter {i} holds a NaN: no gradient was changed. Find the op "
+                f"with `with ag.debug():`"
+            )
+    for _, _, gradient in found:
+        write(gradient, clipped, (gradient,), {"max_value": max_value})
