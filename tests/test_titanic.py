@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from autograd_mini import data
+from autograd_mini.data.files import TITANIC_TEST, TITANIC_TRAIN
 from autograd_mini.data.titanic import Table, TitanicFeatures
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -36,9 +38,22 @@ def written(folder: Path, train: str, test: str = f"{TEST_HEADER}\n{TEST_ROW}\n"
     return folder
 
 
+def read(folder: Path | None, passengers: int = 4) -> tuple[Table, Table]:
+    """Read files that have so many passengers to train on, and one to predict."""
+    module = sys.modules["autograd_mini.data.titanic"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_PASSENGERS", {TITANIC_TRAIN: passengers, TITANIC_TEST: 1})
+        return data.titanic(folder)
+
+
+def text_of(*rows: str) -> str:
+    """Return the text of a file with some rows to train on."""
+    return "".join(f"{line}\n" for line in (HEADER, *rows))
+
+
 def small(folder: Path) -> Table:
     """Return the four rows above as they are read."""
-    return data.titanic(written(folder, "\n".join([HEADER, *ROWS])))[0]
+    return read(written(folder, text_of(*ROWS)))[0]
 
 
 # ---- the real files ------------------------------------------------------------------------------
@@ -112,31 +127,31 @@ def test_numbers_are_float64_with_nan_and_texts_are_str_with_nothing_where_missi
 def test_files_are_found_under_both_names_plain_and_gzipped(
     names: tuple[str, ...], tmp_path: Path
 ) -> None:
-    written(tmp_path, "\n".join([HEADER, *ROWS]))
+    written(tmp_path, text_of(*ROWS))
     if names[0].endswith(".gz"):
         for name in ("train", "test"):
             content = (tmp_path / f"{name}.csv").read_bytes()
             (tmp_path / f"titanic_{name}.csv.gz").write_bytes(gzip.compress(content))
             (tmp_path / f"{name}.csv").unlink()
-    train, test = data.titanic(tmp_path)
+    train, test = read(tmp_path)
     assert (len(train), len(test)) == (4, 1)
     assert "Survived" not in test.columns
 
 
 def test_windows_line_ends_and_a_byte_order_mark_do_no_harm(tmp_path: Path) -> None:
-    table = data.titanic(written(tmp_path, "\ufeff" + "\r\n".join([HEADER, *ROWS]) + "\r\n"))[0]
+    table = read(written(tmp_path, "\ufeff" + "\r\n".join([HEADER, *ROWS]) + "\r\n"))[0]
     assert table["PassengerId"].tolist() == [1, 2, 3, 4]
     assert table["Embarked"].tolist() == ["S", "C", "", "Q"]
 
 
 def test_the_environment_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AUTOGRAD_MINI_DATA", str(written(tmp_path, "\n".join([HEADER, *ROWS]))))
-    assert len(data.titanic()[0]) == 4
+    monkeypatch.setenv("AUTOGRAD_MINI_DATA", str(written(tmp_path, text_of(*ROWS))))
+    assert len(read(None)[0]) == 4
 
 
 def test_without_files_it_says_where_they_come_from(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"(?i)kaggle"):
-        data.titanic(tmp_path)
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -165,28 +180,43 @@ def test_without_files_it_says_where_they_come_from(tmp_path: Path) -> None:
 def test_a_bad_file_is_refused_with_its_name_the_line_and_the_column(
     change: Callable[[str], str], line: int, message: str, tmp_path: Path
 ) -> None:
-    folder = written(tmp_path, change("\n".join([HEADER, *ROWS])))
+    folder = written(tmp_path, change(text_of(*ROWS)))
     with pytest.raises(ValueError, match=rf"train\.csv, line {line}: .*{message}"):
-        data.titanic(folder)
+        read(folder)
 
 
-def test_a_file_without_passengers_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"train\.csv has a header but no passengers"):
-        data.titanic(written(tmp_path, HEADER))
+@pytest.mark.parametrize("characters", [1, 2, len(ROWS[-1]) + 1, len(text_of(*ROWS)) - len(HEADER)])
+def test_a_file_that_was_cut_off_is_refused_wherever_that_was(
+    characters: int, tmp_path: Path
+) -> None:
+    folder = written(tmp_path, text_of(*ROWS)[:-characters])
+    with pytest.raises(
+        ValueError, match=r"train\.csv has \d passengers and should have 4.* cut off"
+    ):
+        read(folder)
+
+
+@needs_the_files
+def test_the_number_of_passengers_is_checked(tmp_path: Path) -> None:
+    train, test = (SHARED / f"titanic_{part}.csv" for part in ("train", "test"))
+    lines = test.read_text(encoding="utf-8").splitlines(keepends=True)
+    written(tmp_path, train.read_text(encoding="utf-8"), "".join(lines[:-1]))
+    with pytest.raises(ValueError, match=r"test\.csv has 417 passengers and should have 418"):
+        data.titanic(tmp_path)
 
 
 def test_bytes_that_are_no_text_are_refused_with_their_line(tmp_path: Path) -> None:
     written(tmp_path, HEADER)
     (tmp_path / "train.csv").write_bytes(HEADER.encode() + b"\n1,0,3,\xff")
     with pytest.raises(ValueError, match=r"train\.csv, line 2: not a text in UTF-8"):
-        data.titanic(tmp_path)
+        read(tmp_path)
 
 
 def test_a_gzipped_file_that_was_cut_off_is_refused(tmp_path: Path) -> None:
     written(tmp_path, HEADER)
-    (tmp_path / "train.csv").write_bytes(gzip.compress("\n".join([HEADER, *ROWS]).encode())[:-20])
+    (tmp_path / "train.csv").write_bytes(gzip.compress(text_of(*ROWS).encode())[:-20])
     with pytest.raises(ValueError, match=r"train\.csv"):
-        data.titanic(tmp_path)
+        read(tmp_path)
 
 
 # ---- tables --------------------------------------------------------------------------------------
@@ -263,8 +293,8 @@ def test_each_feature_is_what_the_table_of_the_docstring_says(tmp_path: Path) ->
     ],
 )
 def test_titles_are_gathered_into_five(name: str, title: str, tmp_path: Path) -> None:
-    text = "\n".join([HEADER, *ROWS, ROWS[0].replace("Braund, Mr. Owen Harris", name)])
-    table = data.titanic(written(tmp_path, text))[0]
+    text = text_of(*ROWS, ROWS[0].replace("Braund, Mr. Owen Harris", name))
+    table = read(written(tmp_path, text), passengers=5)[0]
     columns = TitanicFeatures(smallest_group=1).fit(table)._columns(table)
     assert [kind for kind in ("Mr", "Mrs", "Miss", "Master", "rare") if kind in columns
             and columns[kind][-1]] == [title]  # fmt: skip
@@ -273,8 +303,8 @@ def test_titles_are_gathered_into_five(name: str, title: str, tmp_path: Path) ->
 def test_a_missing_age_is_the_median_of_the_training_rows_with_the_same_title(
     tmp_path: Path,
 ) -> None:
-    text = "\n".join([HEADER, ROWS[0], *(ROWS[0].replace(",22,", f",{age},") for age in (30, 41))])
-    train = data.titanic(written(tmp_path, text))[0]
+    text = text_of(ROWS[0], *(ROWS[0].replace(",22,", f",{age},") for age in (30, 41)))
+    train = read(written(tmp_path, text), passengers=3)[0]
     later = train.rows([0, 1])
     later.columns["Age"][:] = np.nan  # type: ignore[index]
     features = TitanicFeatures(smallest_group=1).fit(train)

@@ -23,6 +23,7 @@ _HEADER = [
     *("PassengerId", "Survived", "Pclass", "Name", "Sex", "Age"),
     *("SibSp", "Parch", "Ticket", "Fare", "Cabin", "Embarked"),
 ]
+_PASSENGERS = {TITANIC_TRAIN: 891, TITANIC_TEST: 418}
 _TEXTS = ("Name", "Sex", "Ticket", "Cabin", "Embarked")
 _MAY_BE_MISSING = ("Age", "Fare", "Cabin", "Embarked")
 _CHOICES = {"Survived": ("0", "1"), "Pclass": ("1", "2", "3"), "Sex": ("male", "female")}
@@ -115,11 +116,7 @@ def titanic(directory: str | os.PathLike[str] | None = None) -> tuple[Table, Tab
     ConnectionError
         If no address served the files as they should be.
     ValueError
-        If a file is not what it should be; it names the file, the line and the column.
-    ModuleNotFoundError
-        If a file must be downloaded and pooch is not installed.
-    ConnectionError
-        If the download fails.
+        If a file is cut off, or not what it should be; it names the file, the line and the column.
 
     Notes
     -----
@@ -159,12 +156,16 @@ def _table(file: PublicFile, header: list[str], directory: str | os.PathLike[str
         for fields in lines:
             if len(fields) != len(header):
                 raise ValueError(f"{len(header)} fields expected, got {len(fields)}")
-            for name, text in zip(header, fields, strict=True):
-                columns[name].append(_field(name, text))
+            for name, entry in zip(header, fields, strict=True):
+                columns[name].append(_field(name, entry))
     except (csv.Error, ValueError) as error:
         raise ValueError(f"{path}, line {max(lines.line_num, 1)}: {error}") from None
-    if not columns["Name"]:
-        raise ValueError(f"{path} has a header but no passengers")
+    found_rows, rows = len(columns["Name"]), _PASSENGERS[file]
+    if found_rows != rows or not text.endswith("\n"):
+        raise ValueError(
+            f"{path} has {found_rows} passengers and should have {rows}, each on a line that ends: "
+            "it was cut off or changed, get it again"
+        )
     return Table(
         {
             name: np.array(values, dtype=str if name in _TEXTS else np.float64)
