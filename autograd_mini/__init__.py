@@ -6,7 +6,7 @@ it, and ``backward`` writes the gradients of a scalar on the tensors that it was
 
 from typing import TYPE_CHECKING, Any
 
-from . import nn, numpy_functions
+from . import numpy_functions
 from .core.graph import no_grad
 from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from .core.primitive import Primitive, composite, elementwise, primitive
@@ -17,8 +17,9 @@ from .numpy_functions import elu, gelu, log_sigmoid, silu
 from .trace import Trace, debug, trace
 
 if TYPE_CHECKING:
-    from . import check
+    from . import check, data, nn, optim, training
     from .check import compare
+    from .training import fit
 
 __all__ = [
     "Drawing",
@@ -29,10 +30,12 @@ __all__ = [
     "check",
     "compare",
     "composite",
+    "data",
     "debug",
     "draw",
     "elementwise",
     "elu",
+    "fit",
     "gelu",
     "grad",
     "gradients",
@@ -47,6 +50,7 @@ __all__ = [
     "nn",
     "no_grad",
     "numpy_functions",
+    "optim",
     "primitive",
     "relu",
     "sigmoid",
@@ -54,19 +58,33 @@ __all__ = [
     "softmax",
     "softplus",
     "trace",
+    "training",
     "value_and_grad",
     "vjp",
 ]
 
 
+#: What is imported when it is first asked for: most programs want a part of it, and an import
+#: should take no time that they notice.
+LAZY = {
+    "check": "check",
+    "compare": "check",
+    "data": "data",
+    "fit": "training",
+    "nn": "nn",
+    "optim": "optim",
+    "training": "training",
+}
+
+
 def __getattr__(name: str) -> Any:
-    """Import `check` when it is first asked for: it takes longer than all the rest."""
-    if name not in ("check", "compare"):
+    """Import what `LAZY` names."""
+    if name not in LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    module = importlib.import_module(".check", __name__)
-    globals().update(check=module, compare=module.compare)
+    module = importlib.import_module(f".{LAZY[name]}", __name__)
+    globals()[name] = module if name == LAZY[name] else getattr(module, name)
     return globals()[name]
 
 

@@ -42,6 +42,7 @@ HOUSE = [
     "nn",
     "optim",
     "data",
+    "training",
     "",
     "demo",
     "cli",
@@ -153,7 +154,10 @@ def test_the_core_imports_nothing_but_python_and_numpy() -> None:
                 assert top in sys.stdlib_module_names or top == "numpy", f"{path.name}: {name}"
 
 
-HEAVY = ["graphviz", "matplotlib", "scipy", "tqdm", "sklearn", "numba", "dask", "torch", "pandas"]
+HEAVY = [
+    *("graphviz", "matplotlib", "scipy", "tqdm", "sklearn", "pooch", "safetensors"),
+    *("numba", "dask", "torch", "pandas"),
+]
 
 
 def test_importing_the_package_imports_no_optional_library() -> None:
