@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripts import EXAMPLES, NUMBERED, ROOT, printed
 
 import autograd_mini as ag
-
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "examples"
 
 #: For each stop of the tour: a part of its title, and the wrong lines with their likeliest causes.
 STOPS: list[tuple[str, dict[str, str]]] = [
@@ -49,34 +44,25 @@ PHRASES = {
 }
 
 
-def run(script: Path, folder: Path) -> str:
-    """Run a script as its reader would, and return what it prints."""
-    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", script],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    return done.stdout
+@pytest.mark.parametrize("script", NUMBERED, ids=lambda script: script.stem)
+def test_first_line_is_the_command_that_runs_it(script: Path) -> None:
+    first = script.read_text(encoding="utf-8").splitlines()[0]
+    assert first.startswith(f'"""python examples/{script.name}: ')
+    assert first.endswith(".")
 
 
 def test_three_ways_agree_and_the_graph_is_written(tmp_path: Path) -> None:
-    printed = run(EXAMPLES / "three_ways.py", tmp_path)
-    differences = re.findall(r"^  d[Wb][12]  (\S+)$", printed, flags=re.MULTILINE)
+    text = printed(EXAMPLES / "three_ways.py", tmp_path)
+    differences = re.findall(r"^  d[Wb][12]  (\S+)$", text, flags=re.MULTILINE)
     assert len(differences) == 4
     assert max(map(float, differences)) < 1e-14
     assert (tmp_path / "graph.gv").read_text(encoding="utf-8").startswith("digraph")
 
 
 def test_the_tour_prints_a_title_the_wrong_lines_and_a_report_at_each_stop(tmp_path: Path) -> None:
-    before, *stops = re.split(r"^=+\n", run(EXAMPLES / "mistakes.py", tmp_path), flags=re.MULTILINE)
+    before, *stops = re.split(
+        r"^=+\n", printed(EXAMPLES / "mistakes.py", tmp_path), flags=re.MULTILINE
+    )
     assert before == ""
     assert len(stops) == len(STOPS)
     for stop, (title, wrong) in zip(stops, STOPS, strict=True):
@@ -132,6 +118,6 @@ def test_the_code_of_the_page_on_checking_runs_and_finds_what_the_page_says(tmp_
     page = (ROOT / "docs" / "checking.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
     (tmp_path / "page.py").write_text("\n".join(blocks), encoding="utf-8")
-    printed = run(tmp_path / "page.py", tmp_path)
+    text = printed(tmp_path / "page.py", tmp_path)
     (shown,) = re.findall(r"^It prints\n\n```\n(.*)", page, flags=re.MULTILINE)
-    assert shown in printed.splitlines()
+    assert shown in text.splitlines()

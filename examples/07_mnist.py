@@ -1,0 +1,278 @@
+"""python examples/07_mnist.py: handwritten digits, by a network 784-128-64-10 or, --lenet, a LeNet.
+
+The gradient three ways on a few images, in the lecture's notation with examples in rows; the bare
+training loop; then `ag.fit`, ten epochs of Adam with a cosine schedule, or five for the LeNet. It
+needs MNIST: --data FOLDER, or the environment variable AUTOGRAD_MINI_DATA, else it is downloaded,
+12 MB. With --short and no folder, the small digits that ship stand in for it.
+"""
+
+import math
+import os
+from itertools import pairwise, product
+from pathlib import Path
+
+import numpy as np
+from common import parser, save, three_ways
+from matplotlib.figure import Figure
+
+import autograd_mini as ag
+from autograd_mini import data, nn, optim
+from autograd_mini.check import numerical_gradient
+from autograd_mini.nn import functional, init
+from autograd_mini.training import accuracy
+
+arguments = parser(__doc__)
+arguments.add_argument("--data", type=Path, metavar="FOLDER", help="where the files of MNIST are")
+arguments.add_argument("--lenet", action="store_true", help="train a LeNet, for some minutes")
+arguments.add_argument("--seed", type=int, default=0, help="of all random numbers")
+options = arguments.parse_args()
+rng = np.random.default_rng(options.seed)
+
+
+# ---- the images ----------------------------------------------------------------------------------
+
+
+def images():
+    """Return images of 28x28 pixels from 0 to 255 to train and to test on, and their labels."""
+    if options.short and not (options.data or os.environ.get("AUTOGRAD_MINI_DATA")):
+        print("MNIST is not at hand (--data FOLDER): the 1,797 digits of 8x8 pixels that ship with")
+        print("the package stand in for it, enlarged to 28x28.\n")
+        X, y = data.digits()
+        enlarged = np.kron(X.reshape(-1, 8, 8) * (255 / 16), np.ones((1, 3, 3)))
+        X = np.pad(enlarged, [(0, 0), (2, 2), (2, 2)])
+        X_train, X_test, y_train, y_test = data.train_test_split(X, y, rng=rng)
+        return X_train, y_train, X_test, y_test
+    try:
+        return data.mnist(options.data)
+    except (OSError, ModuleNotFoundError) as error:
+        raise SystemExit(f"{error}\nThen: python examples/07_mnist.py --data FOLDER") from None
+
+
+def prepared(images):
+    """Return images as float32, standardised; in rows, or for a LeNet as (n, 1, 28, 28)."""
+    X = (np.float32(1 / 255) * images.astype(np.float32) - mean) / std
+    return X[:, np.newaxis] if options.lenet else X.reshape(len(X), -1)
+
+
+pictures, labels, shown, y_test = images()
+if options.short:
+    pictures, labels = pictures[:4000], labels[:4000]
+mean, std = np.float32(np.mean(pictures) / 255), np.float32(np.std(pictures) / 255)
+X, X_test = prepared(pictures), prepared(shown)
+
+# One image in twelve is held out, to watch the training by. The test images are looked at once, at
+# the end: nothing is chosen by them.
+X_train, X_held_out, y_train, y_held_out = data.train_test_split(
+    X, labels, test_size=1 / 12, rng=rng
+)
+print(f"{len(X_train):,} images to train on, {len(X_held_out):,} held out, {len(X_test):,} to test")
+
+
+# ---- the gradient, three ways, in float64 --------------------------------------------------------
+
+
+def network_three_ways():
+    """Compare the gradients of the network 784-128-64-10, examples in rows, on eight images."""
+    sizes, K = [784, 128, 64, 10], 3
+    X0, T = X[:8].astype(np.float64), data.one_hot(labels[:8], 10)
+    W, B = {}, {}
+    for layer, (d_in, d_out) in enumerate(pairwise(sizes), start=1):
+        W[layer] = init.he_normal((d_out, d_in), rng=rng).T
+        B[layer] = np.full((1, d_out), 0.01)
+
+    def forward(W):
+        """Return A^l and X^l of all layers, as arrays or Tensors."""
+        A, X = {}, {0: X0}
+        for layer in range(1, K + 1):
+            A[layer] = X[layer - 1] @ W[layer] + B[layer]
+            X[layer] = ag.relu(A[layer]) if layer < K else ag.softmax(A[layer], axis=1)
+        return A, X
+
+    def loss(W):
+        """Return the cross-entropy, the mean over the examples."""
+        _, X = forward(W)
+        return -np.sum(T * np.log(X[K])) / len(T)
+
+    A, activations = forward(W)
+    dW = {}
+    Delta = (activations[K] - T) / len(T)
+    for layer in range(K, 0, -1):
+        dW[layer] = activations[layer - 1].T @ Delta
+        if layer > 1:
+            Delta = Delta @ W[layer].T * (A[layer - 1] > 0)
+
+    tensors = {layer: ag.Tensor(weight, requires_grad=True) for layer, weight in W.items()}
+    loss(tensors).backward()
+
+    # Numerically, all 109,000 weights would take 218,000 costs: a few of each layer will do. Those
+    # of the first layer belong to pixels in the middle; at the edge all gradients are zero.
+    some = {1: np.s_[400:408, :6], 2: np.s_[:8, :8], 3: np.s_[:10, :]}
+
+    def numerical(layer):
+        """Return the derivatives by some of the weights of a layer."""
+
+        def moved(part):
+            changed = W[layer].copy()
+            changed[some[layer]] = part
+            return loss({**W, layer: changed})
+
+        return numerical_gradient(moved, W[layer][some[layer]])
+
+    print("\nthe network 784-128-64-10, some weights of each layer")
+    three_ways(
+        {f"dW{layer}": dW[layer][where] for layer, where in some.items()},
+        {f"dW{layer}": tensors[layer].grad[where] for layer, where in some.items()},
+        {f"dW{layer}": numerical(layer) for layer in some},
+    )
+
+
+def convolution_three_ways():
+    """Compare the gradients of LeNet's first convolution, given Delta = dL/dA, on two images."""
+    X0 = X[:2].astype(np.float64)
+    W, B = init.he_normal((6, 1, 5, 5), rng=rng), np.zeros(6)
+    Delta = rng.standard_normal((2, 6, 28, 28))
+
+    # Weight (i, j) meets the image moved by i rows and j columns: 25 matrix products, added.
+    framed = np.pad(X0, [(0, 0), (0, 0), (2, 2), (2, 2)])
+    moved = {(i, j): framed[:, :, i : i + 28, j : j + 28] for i, j in product(range(5), repeat=2)}
+
+    def loss(W, B):
+        """Return the sum of Delta times A, of which the derivative by A is Delta."""
+        A = B.reshape(6, 1, 1)
+        for (i, j), image in moved.items():
+            A = A + np.einsum("oc,nchw->nohw", W[:, :, i, j], image)
+        return np.sum(Delta * A)
+
+    dW = np.empty_like(W)
+    for (i, j), image in moved.items():
+        dW[:, :, i, j] = np.einsum("nohw,nchw->oc", Delta, image)
+    dB = np.sum(Delta, axis=(0, 2, 3))
+
+    tensors = [ag.Tensor(array, requires_grad=True) for array in (W, B)]
+    np.sum(Delta * functional.conv2d(X0, *tensors, padding=2)).backward()
+
+    print("\nthe first convolution, 6 filters of 5x5")
+    three_ways(
+        {"dW": dW, "dB": dB},
+        {"dW": tensors[0].grad, "dB": tensors[1].grad},
+        {
+            "dW": numerical_gradient(lambda W: loss(W, B), W),
+            "dB": numerical_gradient(lambda B: loss(W, B), B),
+        },
+    )
+
+
+if options.lenet:
+    convolution_three_ways()
+else:
+    network_three_ways()
+
+
+# ---- the networks --------------------------------------------------------------------------------
+
+
+def network(rng):
+    """Return the network 784-128-64-10."""
+    how = {"rng": rng, "dtype": np.float32, "weight_init": init.he_normal}
+    return nn.Sequential(
+        nn.Linear(784, 128, **how), nn.ReLU(),
+        nn.Linear(128, 64, **how), nn.ReLU(),
+        nn.Linear(64, 10, **how),
+    )  # fmt: skip
+
+
+def lenet(rng):
+    """Return a network in the manner of LeNet-5, with ReLU and max pooling."""
+    how = {"rng": rng, "dtype": np.float32, "weight_init": init.he_normal}
+    return nn.Sequential(
+        nn.Conv2d(1, 6, 5, padding=2, **how), nn.ReLU(), nn.MaxPool2d(2),  # (n, 6, 14, 14)
+        nn.Conv2d(6, 16, 5, **how), nn.ReLU(), nn.MaxPool2d(2),  # (n, 16, 5, 5)
+        nn.Flatten(),  # (n, 400)
+        nn.Linear(400, 120, **how), nn.ReLU(),
+        nn.Linear(120, 84, **how), nn.ReLU(),
+        nn.Linear(84, 10, **how),
+    )  # fmt: skip
+
+
+new, size, epochs, rate = (lenet, 64, 5, 3e-3) if options.lenet else (network, 128, 10, 2e-3)
+if options.short:
+    size, epochs = 32, 1
+
+# ---- the bare loop -------------------------------------------------------------------------------
+
+model = new(rng)
+optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+print("\nthe bare loop: 20 updates by stochastic gradient descent with momentum")
+for update, (X_batch, y_batch) in enumerate(data.batches(X_train, y_train, size, rng)):
+    L = functional.cross_entropy(model(X_batch), y_batch)
+    if update in (0, 5, 10, 20):
+        print(f"  after {update:2} updates, L = {L.item():.3f} on a batch of {len(y_batch)}")
+    if update == 20:
+        break
+    optimizer.zero_grad()
+    L.backward()
+    optimizer.step()
+
+# ---- the real run --------------------------------------------------------------------------------
+
+model = new(rng)
+optimizer = optim.Adam(model.parameters(), lr=rate)
+schedule = optim.CosineLR(optimizer, epochs * math.ceil(len(X_train) / size))
+print(f"\n{model}\n")
+history = ag.fit(
+    model,
+    functional.cross_entropy,
+    optimizer,
+    X_train,
+    y_train,
+    epochs=epochs,
+    batch_size=size,
+    rng=rng,
+    validation=(X_held_out, y_held_out),
+    metrics={"accuracy": accuracy},
+    schedule=schedule,
+)
+print(history)
+
+with ag.no_grad():
+    outputs = np.concatenate([model(X).data for X, _ in data.batches(X_test, y_test, 1000, None)])
+said = np.argmax(outputs, axis=1)
+print(f"\n{np.mean(said == y_test):.2%} of the {len(y_test):,} test images are right")
+
+wrong = np.flatnonzero(said != y_test)
+pairs, counts = np.unique(np.stack([y_test, said])[:, wrong], axis=1, return_counts=True)
+print("most frequent mistakes:")
+for column in np.argsort(-counts, kind="stable")[:5]:
+    digit, other = pairs[:, column]
+    print(f"  {counts[column]:3} times {digit} was taken for {other}")
+
+# ---- the picture ---------------------------------------------------------------------------------
+
+figure = Figure(figsize=(14, 4.6), layout="constrained")
+left, middle, right = figure.subfigures(1, 3, width_ratios=[1, 1.1, 1.1])
+
+axes = left.subplots()
+for name in ("loss", "validation loss"):
+    axes.plot(range(1, epochs + 1), history[name], marker="o", label=name)
+axes.set(title="Learning", xlabel="epoch", ylabel="L", ylim=(0, None))
+axes.set_xticks(range(1, epochs + 1))
+axes.legend()
+
+# The mistakes that it is surest of
+sure = np.max(ag.softmax(outputs[wrong], axis=1), axis=1)
+middle.suptitle("Its surest mistakes: true → said")
+for axes, row in zip(middle.subplots(4, 5).flat, wrong[np.argsort(-sure)], strict=False):
+    axes.imshow(shown[row], cmap="gray_r")
+    axes.set_title(f"{y_test[row]} → {said[row]}", fontsize=9)
+
+weights = model[0].weight.data
+weights = weights.reshape(-1, 5, 5) if options.lenet else weights.reshape(-1, 28, 28)
+right.suptitle("Weights of the first layer: red +, blue -")
+grid = (2, 3) if options.lenet else (4, 5)
+for axes, weight in zip(right.subplots(*grid).flat, weights, strict=False):
+    limit = np.abs(weight).max()
+    axes.imshow(weight, cmap="RdBu_r", vmin=-limit, vmax=limit)
+for part in (middle, right):
+    for axes in part.axes:
+        axes.set_axis_off()
+save(figure, "07_lenet" if options.lenet else "07_mnist", options.out)

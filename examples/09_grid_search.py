@@ -1,0 +1,112 @@
+"""python examples/09_grid_search.py: layers, L2 regularisation and learning rate by grid search.
+
+Every combination is tried by cross-validation on part of the digits that ship; the best one is
+trained once more, and tested once, on digits that the search has never seen.
+"""
+
+from itertools import pairwise, product
+
+import numpy as np
+from common import parser, save
+from matplotlib.figure import Figure
+
+import autograd_mini as ag
+from autograd_mini import data, nn, optim
+from autograd_mini.nn import functional, init
+
+options = parser(__doc__).parse_args()
+
+layers = [(), (32,), (64,), (32, 32)]  # the hidden ones
+strengths = [0.0, 0.0003, 0.003]  # of L2
+rates = [0.01, 0.1, 0.5]  # of gradient descent
+folds, epochs = 5, 10
+if options.short:
+    layers, strengths, folds, epochs = [(), (32,)], [0.0, 0.003], 3, 3
+
+X, y = data.digits()
+X, X_test, y, y_test = data.train_test_split(X / 16, y, rng=np.random.default_rng(0))
+print(f"{len(X)} digits to search with, {len(X_test)} put away for the end\n")
+
+
+def trained(X, y, hidden, strength, rate, rng):
+    """Return a network trained by stochastic gradient descent with momentum."""
+    modules = []
+    for d_in, d_out in pairwise([64, *hidden, 10]):
+        modules += [nn.Linear(d_in, d_out, rng=rng, weight_init=init.he_normal), nn.ReLU()]
+    model = nn.Sequential(*modules[:-1])  # no ReLU at the end
+    optimizer = optim.SGD(model.parameters(), lr=rate, momentum=0.9)
+    for _ in range(epochs):
+        for X_batch, y_batch in data.batches(X, y, 64, rng):
+            L = functional.cross_entropy(model(X_batch), y_batch)
+            optimizer.zero_grad()
+            (L + nn.l2_penalty(model, strength)).backward()
+            optimizer.step()
+    return model
+
+
+def right(model, X, y):
+    """Return the part of the digits that the network tells right."""
+    with ag.no_grad():
+        return np.mean(np.argmax(model(X), axis=1) == y)
+
+
+def score(hidden, strength, rate):
+    """Return the mean over the folds of what is right among the digits not trained on."""
+    rng = np.random.default_rng(1)  # the same folds for every combination
+    return np.mean(
+        [
+            right(trained(X[rows], y[rows], hidden, strength, rate, rng), X[others], y[others])
+            for rows, others in data.k_folds(y, folds, rng)
+        ]
+    )
+
+
+# ---- the grid ------------------------------------------------------------------------------------
+
+grid = list(product(layers, strengths, rates))
+print(f"{len(grid)} combinations, {folds} folds each, {epochs} epochs")
+scores = {}
+for hidden, strength, rate in grid:
+    scores[hidden, strength, rate] = score(hidden, strength, rate)
+
+names = {hidden: "-".join(map(str, (64, *hidden, 10))) for hidden in layers}
+print(f"\n{'layers':<14}{'L2':<9}" + "".join(f"rate {rate:<7}" for rate in rates))
+for hidden, strength in product(layers, strengths):
+    row = "".join(f"{scores[hidden, strength, rate]:<12.2%}" for rate in rates)
+    print(f"{names[hidden]:<14}{strength:<9}{row}")
+
+best = max(scores, key=scores.get)
+hidden, strength, rate = best
+print(
+    f"\nbest: {names[hidden]}, L2 {strength}, rate {rate}: {scores[best]:.2%} in cross-validation"
+)
+print(
+    f"The best of {len(grid)} had luck, too. So the number to believe comes from digits that had\n"
+    "no part in the choice:"
+)
+model = trained(X, y, hidden, strength, rate, np.random.default_rng(2))
+p = right(model, X_test, y_test)
+error = np.sqrt(p * (1 - p) / len(y_test))
+print(
+    f"trained on all {len(X)}, {p:.2%} of the {len(X_test)} are right (standard error {error:.2%})"
+)
+
+# ---- the picture: a heat map for each choice of layers -------------------------------------------
+
+figure = Figure(figsize=(3.3 * len(layers) + 1, 3.6), layout="constrained")
+panels = figure.subplots(1, len(layers), sharey=True)
+values = np.array([scores[key] for key in grid]).reshape(len(layers), len(strengths), len(rates))
+low = max(values.min(), 0.9)
+for axes, hidden, part in zip(panels, layers, values, strict=True):
+    image = axes.imshow(100 * part, cmap="viridis", vmin=100 * low, vmax=100 * values.max())
+    axes.set(title=names[hidden], xlabel="learning rate")
+    axes.set_xticks(range(len(rates)), rates)
+    axes.set_yticks(range(len(strengths)), strengths)
+    for (row, column), value in np.ndenumerate(part):
+        color = "white" if value < (low + values.max()) / 2 else "black"
+        text = axes.text(column, row, f"{100 * value:.1f}", ha="center", va="center", color=color)
+        if (hidden, strengths[row], rates[column]) == best:
+            text.set(weight="bold", bbox={"boxstyle": "round", "fill": False, "edgecolor": color})
+panels[0].set_ylabel("L2")
+figure.colorbar(image, ax=panels, label="% right in cross-validation", extend="min")
+save(figure, "09_grid_search", options.out)
