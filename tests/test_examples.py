@@ -1,8 +1,9 @@
-"""The scripts in ``examples/``: they run, and the tour of mistakes names each mistake."""
+"""The scripts in ``examples/`` and the code on the pages: they run, and print what they should."""
 
 from __future__ import annotations
 
 import ast
+import doctest
 import re
 import runpy
 from pathlib import Path
@@ -112,6 +113,13 @@ def test_the_lines_shown_are_those_that_the_tour_runs() -> None:
             assert list(map(ast.dump, body)) == list(map(ast.dump, ast.parse(line).body))
         else:  # the line that it takes the place of adds to this one
             assert ast.dump(ast.parse(line).body[0]) in statements
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/networks.md"])
+def test_the_examples_of_the_page_print_what_it_says(page: str) -> None:
+    failed, tried = doctest.testfile(str(ROOT / page), module_relative=False)
+    assert tried > 5
+    assert failed == 0
 
 
 def test_the_code_of_the_page_on_checking_runs_and_finds_what_the_page_says(tmp_path: Path) -> None:
