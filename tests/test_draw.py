@@ -1,5 +1,6 @@
 """The first picture of a run."""
 
+import errno
 import shutil
 import subprocess
 import xml.etree.ElementTree as ET
@@ -90,7 +91,7 @@ def test_a_failing_or_endless_dot_is_reported(tmp_path, monkeypatch):
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     def full(*_):
-        raise OSError("no space left on device")
+        raise OSError(errno.ENOSPC, "no space left on device")
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OSError, match="no space"):
