@@ -420,6 +420,8 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> Pat
 
 def npz(arrays: Arrays) -> bytes:
     """Arrays as ``np.savez`` writes them, whatever their names."""
+    if cut := [name for name in arrays if "\0" in name]:
+        raise ValueError(f"an npz file cannot hold the name {cut[0]!r}, which has a null in it")
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, array in arrays.items():

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import glob
 import os
-import tempfile
+import secrets
+import shutil
 from pathlib import Path
 
 
@@ -13,12 +14,12 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
 
     The content is on the disk before the file gets its name, so that this holds also if the
     machine loses power.  A process that is killed meanwhile may leave a hidden file beside it,
-    whose name is ``.``, the file's own name and eight more letters; see `remove_unfinished`.
+    whose name is ``.``, the file's own name and sixteen digits; see `remove_unfinished`.
 
     Parameters
     ----------
     path : path
-        The file; what was there is replaced. Its folder must exist.
+        The file; what was there is replaced, and its permissions stay. Its folder must exist.
     content : bytes
         What to write.
 
@@ -39,23 +40,23 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
     ...     write_whole(f"{folder}/greeting.txt", b"hello").read_bytes()
     b'hello'
     """
-    path = Path(path)
+    target = Path(os.path.realpath(path))  # a link stays a link
+    unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        unfinished = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
+        with unfinished.open("xb") as file:
+            try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            unfinished.chmod(0o644)
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+                if target.exists():
+                    shutil.copymode(target, unfinished)
+                unfinished.replace(target)
+            finally:
+                unfinished.unlink(missing_ok=True)
     except OSError as error:
         # under the file's own name: that of the hidden one says nothing, or there is none
         raise OSError(error.errno, error.strerror, str(path)) from error
-    return path
+    return Path(path)
 
 
 def remove_unfinished(path: str | os.PathLike[str]) -> None:
@@ -70,13 +71,14 @@ def remove_unfinished(path: str | os.PathLike[str]) -> None:
 
     Examples
     --------
+    >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     left = Path(f"{folder}/.a.npz.k3x_9q0z")
+    ...     left = Path(f"{folder}/.a.npz.0123456789abcdef")
     ...     left.touch()
     ...     remove_unfinished(f"{folder}/a.npz")
     ...     left.exists()
     False
     """
-    path = Path(path)
-    for left in path.parent.glob(f".{glob.escape(path.name)}.{'[a-z0-9_]' * 8}"):
+    target = Path(os.path.realpath(path))
+    for left in target.parent.glob(f".{glob.escape(target.name)}.{'[0-9a-f]' * 16}"):
         left.unlink(missing_ok=True)

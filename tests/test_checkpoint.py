@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ import pytest
 import autograd_mini as ag
 from autograd_mini import nn, optim
 from autograd_mini.training import History, accuracy, fit
+from autograd_mini.training.checkpoint import Checkpoint, described
 
 PACKAGE = Path(ag.__file__).parent
 EPOCHS = 6
@@ -42,13 +44,13 @@ class Case:
             "rows": 50, "function": np.tanh, "order": 1, "scale": 1.0, "dtype": np.float64,
             "generator": np.random.MT19937, "metrics": {"accuracy": accuracy}, "validation": True,
             "schedule": optim.CosineLR, "optimizer": optim.Adam, "penalty": weight_penalty,
-            "loss": nn.functional.cross_entropy,
+            "loss": nn.functional.cross_entropy, "seed": 7,
         } | changed  # fmt: skip
         self.settings = settings
         data = np.random.default_rng(1)
         self.X = settings["scale"] * data.standard_normal((60, 3)).astype(settings["dtype"])
         self.y = (self.X[:, 0] > self.X[:, 1]).astype(int)
-        self.rng = np.random.default_rng(7)
+        self.rng = np.random.default_rng(settings["seed"])
         inner = self.rng if shared else np.random.Generator(settings["generator"](8))
         self.model = nn.Sequential(
             nn.Linear(3, settings["width"], rng=self.rng, dtype=settings["dtype"]),
@@ -162,8 +164,10 @@ def test_a_run_killed_at_random_lines_ends_as_if_it_had_not_been(
 ) -> None:
     history, state = unbroken(shared)
     path = tmp_path / "run.npz"
-    for _ in range(3):  # an epoch takes some 24,000 lines, of which 11,000 are for its file
-        killed(path, AT_LINE.format(lines=rng.integers(5_000, 45_000)), shared)
+    for _ in range(
+        3
+    ):  # some 20,000 lines to begin with; an epoch has 24,000, its file 11,000 of them
+        killed(path, AT_LINE.format(lines=rng.integers(40_000, 90_000)), shared)
     assert epochs_in(path) in range(1, EPOCHS)
     case = Case(shared)
     assert without_seconds(case.fit(EPOCHS, path)) == history
@@ -177,7 +181,7 @@ def test_a_run_killed_while_it_writes_ends_as_if_it_had_not_been(tmp_path: Path)
     path = tmp_path / "run.npz"
     moments = [
         ("os", "fsync", False, 1, None),
-        ("pathlib.Path", "replace", False, 2, 1),
+        ("pathlib.Path", "replace", False, 3, 1),
         ("pathlib.Path", "replace", True, 1, 2),
         ("os", "fsync", True, 2, 3),
     ]
@@ -200,7 +204,7 @@ def test_a_run_killed_from_outside_ends_as_if_it_had_not_been(
     history, state = unbroken()
     path = tmp_path / "run.npz"
     slowly = "import time; keep = os.fsync; os.fsync = lambda file: (keep(file), time.sleep(0.02))"
-    for _ in range(2):
+    for _ in range(3):
         process = start(path, slowly)
         deadline = time.monotonic() + 60
         before = path.stat().st_mtime_ns if path.exists() else 0
@@ -263,16 +267,15 @@ def test_a_checkpoint_changes_nothing_in_a_run(tmp_path: Path) -> None:
     assert case.state == state
 
 
-def test_a_finished_run_returns_at_once_with_its_history_and_its_weights(tmp_path: Path) -> None:
+def test_a_finished_run_returns_at_once_with_its_history_and_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "run.npz"
     finished = Case()
     history = finished.fit(EPOCHS, path)
 
-    def never(outputs: Any, y: Any) -> Any:
-        raise AssertionError("this is training")
-
-    never.__qualname__ = "cross_entropy"
-    content, again = path.read_bytes(), Case(loss=never)
+    content, again = path.read_bytes(), Case()
+    monkeypatch.setattr(nn.Sequential, "forward", None)  # nothing is computed any more
     assert again.fit(EPOCHS, path) == history  # with its seconds
     assert again.state == finished.state
     assert path.read_bytes() == content
@@ -285,6 +288,39 @@ def test_the_same_objects_go_on_though_their_schedule_has_moved(tmp_path: Path) 
         result = case.fit(epochs, tmp_path / "run.npz")
     assert without_seconds(result) == history
     assert case.state == state
+
+
+@pytest.mark.parametrize("update", [2, 11])  # in the first epoch, and in the third
+def test_an_interrupted_run_goes_on_with_the_same_objects(
+    tmp_path: Path, update: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history, state = unbroken()
+    case = Case()
+    step = case.optimizer.step
+
+    def interrupted() -> None:
+        if case.optimizer.steps == update - 1:
+            raise KeyboardInterrupt
+        step()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(case.optimizer, "step", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            case.fit(EPOCHS, tmp_path / "run.npz")
+    assert without_seconds(case.fit(EPOCHS, tmp_path / "run.npz")) == history
+    assert case.state == state
+
+
+def test_a_rate_that_was_set_by_hand_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run.npz"
+    first, second = Case(), Case()
+    first.fit(1, path)
+    first.optimizer.lr = 0.5
+    checkpoint = Checkpoint(path, first.model, first.optimizer, first.schedule, first.rng, {})
+    checkpoint.write(History())
+    Checkpoint(path, second.model, second.optimizer, second.schedule, second.rng, {}).resume(1)
+    assert second.optimizer.lr == 0.5
+    assert second.schedule.steps == 4
 
 
 def test_generators_stay_shared(tmp_path: Path) -> None:
@@ -308,21 +344,22 @@ DIFFERENT = {
     "batch_size: 16 in the file, 17 now": {"batch_size": 17},
     "array 0.weight: (8, 3) float64 in the file, (9, 3) float64 now": {"width": 9},
     "float64 in the file, (2,) float32 now": {"dtype": np.float32},
-    "now\n  model, line": {"p": 0.5},
-    "in the file, 1: sin now": {"function": np.sin},
+    "layer 2: Dropout with p=": {"p": 0.5},
+    "model: Sequential with 1=": {"function": np.sin},
     "learning rate: 0.02 in the file, 0.03 now": {"lr": 0.03},
-    "optimizer: Adam with": {"betas": (0.9, 0.99)},
+    "optimizer: Adam by adam with": {"betas": (0.9, 0.99)},
     "now\n  optimizer: Adam": {"optimizer": optim.SGD},
     "parameters of the optimizer: 0.weight, 0.bias, 3.weight, 3.bias in the file, 3.bias,": {
         "order": -1
     },
-    "schedule: CosineLR with": {"schedule": optim.StepLR},
+    "schedule: CosineLR by cosine with": {"schedule": optim.StepLR},
     "schedule: CosineLR": {"schedule": None},
-    "generator model.2.rng: MT19937 in the file, SFC64 now": {"generator": np.random.SFC64},
-    "loss: cross_entropy in the file, weight_penalty now": {"loss": weight_penalty},
-    "penalty: weight_penalty in the file, none now": {"penalty": None},
-    "metrics: accuracy in the file,  now": {"metrics": {}},
+    "generator model.2.rng: MT19937 of seed": {"generator": np.random.SFC64},
+    "loss: cross_entropy in the file, weight_penalty with constants=": {"loss": weight_penalty},
+    "penalty: weight_penalty with constants=": {"penalty": None},
+    "metrics: accuracy in the file, none now": {"metrics": {}},
     "validation X: float64 (10, 3) of SHA-256": {"validation": False},
+    "generator rng: PCG64 of seed 7 in the file, PCG64 of seed 9 now": {"seed": 9},
 }
 
 
@@ -340,6 +377,52 @@ def test_another_run_is_refused_and_what_differs_is_said(difference: str, tmp_pa
     assert difference.removeprefix("now\n  ") in text
     assert other.state == untouched.state
     assert path.read_bytes() == content
+
+
+def enclosing(weight: float) -> Any:
+    return lambda outputs, y: weight
+
+
+class Weighted:
+    def __init__(self, weight: float) -> None:
+        self.weight = weight
+
+    def __call__(self, outputs: Any, y: Any) -> float:
+        return self.weight
+
+
+#: Ways to make functions that have the same name.
+MAKERS: list[Any] = [
+    lambda x: functools.partial(nn.l2_penalty, strength=x),
+    lambda x: functools.partial(nn.l2_penalty, nn.ReLU(), x),
+    lambda x: nn.Sequential(functools.partial(ag.leaky_relu, negative_slope=x)),
+    lambda x: nn.Sequential(enclosing(x)),
+    lambda x: lambda model, strength=x: strength,
+    lambda x: lambda model, *, strength=x: strength,
+    enclosing,
+    Weighted,
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_functions_of_one_name_are_told_apart_by_the_numbers_they_carry(make: Any) -> None:
+    assert described(make(0.1)) == described(make(0.1))
+    assert described(make(0.1)) != described(make(0.2))
+
+
+def test_functions_of_one_name_are_told_apart_by_the_numbers_in_their_code() -> None:
+    weak, strong = (
+        (lambda model: nn.l2_penalty(model, 1e-4)),
+        (lambda model: nn.l2_penalty(model, 1.0)),
+    )
+    assert described(weak) != described(strong)
+    assert described(weak).startswith("test_functions_of_one_name")
+
+
+def test_words_end_where_functions_carry_themselves() -> None:
+    loss = Weighted(1.0)
+    loss.again = loss  # type: ignore[attr-defined]
+    assert described(loss).startswith("Weighted with weight=1.0, again=Weighted")
 
 
 def test_a_longer_schedule_is_no_difference(tmp_path: Path) -> None:
@@ -473,8 +556,11 @@ def test_a_checkpoint_that_contradicts_itself_is_refused(tmp_path: Path) -> None
 
 FULL = """
 import resource
+scored = 0
 def limited(outputs, y):
-    if os.path.exists(sys.argv[1]):
+    global scored
+    scored += 1
+    if scored > 5:  # four batches to train on, and one to validate
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
     return 0.5
 case.settings["metrics"] = {"accuracy": limited}

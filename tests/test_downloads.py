@@ -19,7 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from autograd_mini.data.files import TITANIC_TEST, TITANIC_TRAIN, PublicFile, find_or_download, read
+from autograd_mini.data.files import (
+    LARGEST,
+    TITANIC_TEST,
+    TITANIC_TRAIN,
+    PublicFile,
+    find_or_download,
+    read,
+)
 
 pooch = pytest.importorskip("pooch")
 
@@ -377,3 +384,10 @@ def test_full_disk_is_an_error_and_leaves_nothing_behind(server: Server, tmp_pat
     assert "noise" in done.stdout
     assert server.asked == ["/noise"]
     assert files_in(tmp_path) == []
+
+
+def test_a_file_that_unpacks_to_far_too_much_is_refused(tmp_path: Path) -> None:
+    packed = tmp_path / "train.csv.gz"
+    packed.write_bytes(gzip.compress(bytes(LARGEST + 1), 1))
+    with pytest.raises(ValueError, match="unpacks to more than 100,000,000 bytes"):
+        read(packed)

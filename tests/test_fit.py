@@ -224,6 +224,14 @@ BAD = {
     "validation rows": (
         {"validation": (X, Y[:3])}, ValueError, "validation X and validation y .* 50 and 3 rows",
     ),
+    "validation columns": (
+        {"validation": (X[:, :2], Y)}, ValueError,
+        r"rows of validation X have shape \(2,\), and those of X \(3,\)",
+    ),
+    "validation targets": (
+        {"validation": (X, Y[:, np.newaxis])}, ValueError, r"validation y have shape \(1,\)",
+    ),
+    "mask": ({"X": np.ma.masked_less(X, 0)}, ValueError, "X has masked values"),
     "validation NaN": (
         {"validation": (with_bad(4, np.nan), Y)}, ValueError, "validation X has NaN .* row 4:",
     ),

@@ -260,6 +260,13 @@ def test_column_that_is_too_wide_for_its_dtype_is_named(scaler: Any) -> None:
         scaler().fit(X)
 
 
+def test_masked_values_are_refused_and_a_mask_of_nothing_is_none() -> None:
+    X = np.ma.masked_equal([[1.0], [999.0], [3.0]], 999)
+    with pytest.raises(ValueError, match="X has masked values: fill in what is missing"):
+        Standardizer().fit(X)
+    assert Standardizer().fit(X.filled(2.0)).mean == Standardizer().fit(X[[0, 2]]).mean == 2
+
+
 @both
 def test_refused_rows_leave_what_was_fitted_before(scaler: Any) -> None:
     X = np.array([[1.0, 4.0], [3.0, 5.0]])

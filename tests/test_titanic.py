@@ -347,3 +347,13 @@ def test_features_refuse_what_they_cannot_estimate(tmp_path: Path) -> None:
         TitanicFeatures().fit(train.rows([2]))
     with pytest.raises(ValueError, match="none of the 0 training rows has Age"):
         TitanicFeatures().fit(train.rows(train["Age"] > 99))
+
+
+def test_a_fit_that_fails_leaves_the_estimates_from_before(tmp_path: Path) -> None:
+    train = small(tmp_path)
+    features = TitanicFeatures(smallest_group=1).fit(train)
+    before = features.transform(train)
+    broken = Table({**train.columns, "Age": train["Age"] + 9, "SibSp": np.full(len(train), np.nan)})
+    with pytest.raises(ValueError, match="X has the value nan"):
+        features.fit(broken)
+    np.testing.assert_array_equal(features.transform(train), before)

@@ -412,11 +412,49 @@ def test_when_the_disk_takes_no_more_the_old_file_is_whole(kind: str, tmp_path: 
     assert same(model.state_dict(), small(1).state_dict())
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_what_python_would_unpack_in_one_go_is_refused_first(tmp_path: Path, packing: int) -> None:
+    path = tmp_path / "model.npz"
+    with zipfile.ZipFile(path, "w", packing) as archive:
+        archive.writestr("weight.npy", npy(np.zeros(2**23)))
+    assert memory_to_refuse(path, "packed in a way that NumPy does not use") < 2**20
+
+
+def test_a_name_that_an_npz_file_cannot_hold_is_refused(tmp_path: Path) -> None:
+    model = nn.Module()
+    model.parts = {"a\0b": ag.Tensor(1.0, requires_grad=True)}  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"cannot hold the name 'parts\.a\\x00b'"):
+        nn.save_weights(model, tmp_path / "model.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_link_stays_a_link_to_the_file_that_is_written(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    target, link = tmp_path / "real" / "a.txt", tmp_path / "a.txt"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    assert write_whole(link, b"new") == link
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such permissions")
+def test_permissions_stay_and_those_of_a_new_file_are_the_users_own(tmp_path: Path) -> None:
+    path = write_whole(tmp_path / "a.txt", b"1")
+    (tmp_path / "b.txt").touch()
+    assert path.stat().st_mode == (tmp_path / "b.txt").stat().st_mode
+    path.chmod(0o600)
+    write_whole(path, b"2")
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_killed_writers_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
     path = write_whole(tmp_path / "a[b].npz", b"whole")
-    left = tmp_path / ".a[b].npz.x_90abcd"
+    left = tmp_path / ".a[b].npz.0123456789abcdef"
     others = [
-        tmp_path / name for name in (".a[b].npz.short", ".a[b].npz.UPPERCAS", ".ab.npz.12345678")
+        tmp_path / name
+        for name in (".a[b].npz.short", ".a[b].npz.0123456789ABCDEF", ".ab.npz.0123456789abcdef")
     ]
     for file in (left, *others):
         file.touch()

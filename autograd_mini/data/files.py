@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import logging
 import os
 import sys
@@ -43,6 +44,9 @@ class PublicFile:
     #: The SHA-256 of the downloaded file.
     sha256: str = ""
 
+
+#: Bytes that a file may unpack to: twice what the largest one, MNIST's training images, does.
+LARGEST = 100_000_000
 
 _KAGGLE = "the data page of Kaggle's competition 'Titanic' (www.kaggle.com/competitions/titanic)"
 
@@ -123,7 +127,7 @@ def read(path: Path) -> bytes:
     Raises
     ------
     ValueError
-        If it is gzipped and damaged or cut off.
+        If it is gzipped and damaged or cut off, or unpacks to more than any of the data sets.
 
     Examples
     --------
@@ -138,11 +142,15 @@ def read(path: Path) -> bytes:
     if not content.startswith(b"\x1f\x8b"):
         return content
     try:
-        return gzip.decompress(content)
+        with gzip.open(io.BytesIO(content)) as packed:
+            unpacked = packed.read(LARGEST + 1)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(
             f"{path} is damaged or cut off and cannot be unpacked ({error}); get it again"
         ) from error
+    if len(unpacked) > LARGEST:
+        raise ValueError(f"{path} unpacks to more than {LARGEST:,} bytes: it is another file")
+    return unpacked
 
 
 def _find(file: PublicFile, folder: Path, named_by: str) -> Path | None:

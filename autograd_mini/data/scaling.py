@@ -12,6 +12,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from .splitting import refuse_masked
+
 __all__ = ["MinMaxScaler", "Standardizer"]
 
 #: At least float64: a mean in float32 is too rough for large values.
@@ -234,6 +236,7 @@ class MinMaxScaler(_Scaler):
 
 def _finite_rows(X: ArrayLike) -> Floats:
     """Return rows of real, finite numbers, in the dtype to calculate in."""
+    refuse_masked("X", X)
     X = np.asarray(X)
     if X.dtype.kind not in "fiub":
         raise TypeError(f"X must hold real numbers, got dtype {X.dtype}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -218,8 +219,17 @@ def _check_generator(rng: object) -> None:
         )
 
 
+def refuse_masked(name: str, given: Any) -> None:
+    """Raise at an array that says by a mask that values are missing: a plain array would not."""
+    ma = sys.modules.get("numpy.ma")  # slow to import, and needless where nobody has done so
+    if ma is not None and ma.is_masked(given):
+        raise ValueError(f"{name} has masked values: fill in what is missing, or leave it out")
+
+
 def _same_rows(X: ArrayLike, y: ArrayLike) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return both as arrays, which must have a row per example each."""
+    refuse_masked("X", X)
+    refuse_masked("y", y)
     X, y = np.asarray(X), np.asarray(y)
     if X.ndim == 0 or y.ndim == 0 or len(X) != len(y):
         raise ValueError(

@@ -270,6 +270,13 @@ class TitanicFeatures:
         ValueError
             If there are no rows, or none of them has an age, a fare or a port.
         """
+        fresh = TitanicFeatures(self.smallest_group)
+        fresh._estimate(train)
+        vars(self).update(vars(fresh))  # all at once: after an error the old estimates stand
+        return self
+
+    def _estimate(self, train: Table) -> None:
+        """Estimate all that is estimated."""
         for name in ("Age", "Fare", "Embarked"):
             if np.all(train.missing(name)):
                 raise ValueError(
@@ -287,7 +294,6 @@ class TitanicFeatures:
         columns = self._columns(train)
         self.names = list(columns)
         self._scale = Standardizer().fit(np.column_stack(list(columns.values())))
-        return self
 
     def transform(self, table: Table) -> NDArray[np.float64]:
         """Return the features of passengers.

@@ -65,6 +65,8 @@ class Archive:
             name = member.filename.removesuffix(".npy")
             if name == member.filename:
                 raise ValueError(f"{name!r} in it is no array")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                raise ValueError(f"{name!r} is packed in a way that NumPy does not use")
             if name in self._places:
                 raise ValueError(f"there are two arrays named {name!r}")
             with archive.open(member) as file:

@@ -8,12 +8,16 @@ what a run must have in common with the one that wrote it.
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import inspect
 import json
 import operator
 import os
 from collections.abc import Mapping
+from numbers import Number
 from pathlib import Path
+from types import FunctionType, NoneType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +29,7 @@ from ..files import remove_unfinished, write_whole
 from ..nn.module import Module
 from ..nn.npz import opened
 from ..nn.weights import Source, fitting
-from ..optim import Optimizer, Schedule
+from ..optim import CosineLR, Optimizer, Schedule
 from .history import History
 
 Array = NDArray[Any]
@@ -35,6 +39,7 @@ Fingerprint = dict[str, str]
 FORMAT = 1
 TEXT = 2**22  # characters of the JSON text at most, against files that are no checkpoints
 ROWS = 4096  # of the data that are hashed in one go
+SIMPLE = (Number, str, tuple, NoneType)  # what words can tell from another
 LARGEST = {"pos": 624, "buffer_pos": 4}  # of a generator's state: NumPy reads memory by these
 
 
@@ -65,18 +70,18 @@ class Checkpoint:
             raise ValueError(f"a checkpoint is a file that ends in .npz, not {self.path}")
         if not self.path.parent.is_dir():
             raise FileNotFoundError(f"the folder of the checkpoint {self.path} does not exist")
-        self._optimizer = optimizer
-        self._parts: dict[str, Any] = {"model": model, "optimizer": optimizer}
-        if schedule is not None:
-            self._parts["schedule"] = schedule
+        # the optimizer comes last: a rate that was set by hand counts more than the schedule's
+        self._parts: dict[str, Any] = {"model": model, "schedule": schedule, "optimizer": optimizer}
+        if schedule is None:
+            del self._parts["schedule"]
         self._generators = generators_of(model, rng)
         self._fingerprint = {
             **settings,
             **words_of(model),
             **words_of_optimizer(model, optimizer),
-            "schedule": words_of_schedule(schedule),
+            **words_of_rate(optimizer, schedule),
             **{
-                f"generator {name}": type(generator.bit_generator).__name__
+                f"generator {name}": words_of_generator(generator)
                 for name, generator in self._generators.items()
             },
         }
@@ -99,7 +104,6 @@ class Checkpoint:
                     name: jsonable(generator.bit_generator.state)
                     for name, generator in self._generators.items()
                 },
-                "learning rate": repr(self._optimizer.lr),
                 "columns": list(history),
                 "epochs": history.epochs,
             }
@@ -110,7 +114,8 @@ class Checkpoint:
         except OSError as error:
             error.add_note(
                 f"The state after epoch {history.epochs} could not be written. A checkpoint of the "
-                f"epoch before, if there was one, is whole, and a run goes on from it."
+                f"epoch before, if there was one, is whole, and a run goes on from it. If the file "
+                f"vanished meanwhile, another run writes to the same one: give each its own."
             )
             raise
 
@@ -158,14 +163,11 @@ class Checkpoint:
             self._take_over(arrays)
         for name, state in states.items():
             self._generators[name].bit_generator.state = state
-        self._fingerprint = run.fingerprint  # with the learning rate of the beginning
         return History({name: arrays[f"history/{name}"].tolist() for name in run.columns})
 
     def _refuse_other_run(self, run: Saved) -> None:
         """Raise if the file was written by a run that differed in something that matters."""
-        then, now = run.fingerprint, dict(self._fingerprint)
-        if now["learning rate"] == run.lr:  # the same objects, whose schedule has moved on
-            now["learning rate"] = then.get("learning rate", "")
+        then, now = run.fingerprint, self._fingerprint
         different = [
             f"{name}: {then.get(name, 'nothing')} in the file, {now.get(name, 'nothing')} now"
             for name in {**now, **then}
@@ -215,7 +217,6 @@ class Saved(NamedTuple):
     text: Array
     fingerprint: Fingerprint
     generators: dict[str, Any]
-    lr: str
     columns: list[str]
     epochs: int
 
@@ -234,7 +235,6 @@ class Saved(NamedTuple):
                 text,
                 {str(name): str(what) for name, what in run["fingerprint"].items()},
                 dict(run["generators"]),
-                str(run["learning rate"]),
                 [str(name) for name in run["columns"]],
                 operator.index(run["epochs"]),
             )
@@ -283,16 +283,17 @@ def state_like(like: Any, state: Any, name: str = "") -> Any:
 
 
 def words_of(model: Module) -> Fingerprint:
-    """The layers and the arrays of a model."""
-    lines = enumerate(repr(model).splitlines(), start=1)
-    return {
-        **{f"model, line {number}": " ".join(line.split()) for number, line in lines},
-        **{f"array {name}": f"{x.shape} {x.dtype}" for name, x in model.state_dict().items()},
+    """The layers of a model with their settings, and its arrays."""
+    layers = {
+        f"layer {name}" if name else "model": described(module)
+        for name, module in model.named_modules()
     }
+    arrays = model.state_dict().items()
+    return {**layers, **{f"array {name}": f"{x.shape} {x.dtype}" for name, x in arrays}}
 
 
 def words_of_optimizer(model: Module, optimizer: Optimizer) -> Fingerprint:
-    """The kind of an optimizer, its parameters in order, and its learning rate."""
+    """The rule of an optimizer, and its parameters in order."""
     names = {id(parameter): name for name, parameter in model.named_parameters()}
     try:
         held = [names[id(parameter)] for parameter in optimizer.parameters]
@@ -301,28 +302,63 @@ def words_of_optimizer(model: Module, optimizer: Optimizer) -> Fingerprint:
             "the optimizer holds tensors that are not parameters of the model, and that would be "
             "missing in the checkpoint"
         ) from None
+    kind = f"{type(optimizer).__name__} by {described(optimizer._rule)}"
     return {
-        "optimizer": f"{type(optimizer).__name__} with {optimizer._hyperparameters}",
+        "optimizer": f"{kind} with {optimizer._hyperparameters}",
         "parameters of the optimizer": ", ".join(held),
-        "learning rate": repr(optimizer.lr),
     }
 
 
-def words_of_schedule(schedule: Schedule | None) -> str:
-    """The kind of a schedule, without its length, which grows with the number of epochs."""
+def words_of_rate(optimizer: Optimizer, schedule: Schedule | None) -> Fingerprint:
+    """The learning rate to begin with, and what becomes of it."""
     if schedule is None:
-        return "none"
-    settings = {name: value for name, value in schedule._settings.items() if name != "total"}
-    return f"{type(schedule).__name__} with {settings}"
+        return {"learning rate": repr(optimizer.lr), "schedule": "none"}
+    settings = dict(schedule._settings)
+    if isinstance(schedule, CosineLR):
+        del settings["total"]  # it grows with the number of epochs
+    kind = f"{type(schedule).__name__} by {described(schedule._rule)}"
+    return {"learning rate": repr(schedule._base.item()), "schedule": f"{kind} with {settings}"}
 
 
-def name_of(function: Any) -> str:
-    """The name of a function; of a thing that has none, that of its class."""
-    if function is None:
-        return "none"
-    if isinstance(function, Primitive):
-        return function.name
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
+def words_of_generator(generator: np.random.Generator) -> str:
+    """The kind and the seed of a random generator, whatever was drawn from it."""
+    source = generator.bit_generator.seed_seq
+    seed = getattr(source, "entropy", None), *getattr(source, "spawn_key", ())
+    return f"{type(generator.bit_generator).__name__} of seed {', '.join(map(str, seed))}"
+
+
+def described(thing: Any, depth: int = 2) -> str:
+    """A function, layer or setting, as far as words can tell it from another.
+
+    These are its name, and the numbers and texts that it carries: in the code of a function, its
+    defaults and the variables around it, in what a partial fills in, in the attributes of an
+    object; and those of the functions that it carries, down to a depth.
+    """
+    if isinstance(thing, SIMPLE):
+        return "none" if thing is None else repr(thing)
+    name = str(getattr(thing, "__qualname__", getattr(thing, "__name__", type(thing).__name__)))
+    words = [
+        f"{part}={described(value, depth - 1)}"
+        for part, value in (carried(thing) if depth else {}).items()
+        if isinstance(value, SIMPLE) or (callable(value) and not isinstance(value, Module))
+    ]
+    return f"{name} with {', '.join(words)}" if words else name
+
+
+def carried(thing: Any) -> dict[str, Any]:
+    """What a function or an object has with it, by name."""
+    if isinstance(thing, functools.partial):
+        return {"function": thing.func, "arguments": thing.args, **thing.keywords}
+    if isinstance(thing, FunctionType):
+        numbers = tuple(x for x in thing.__code__.co_consts if isinstance(x, Number | str))
+        given = {"constants": numbers, "defaults": thing.__defaults__}
+        around = inspect.getclosurevars(thing).nonlocals
+        named = {**(thing.__kwdefaults__ or {}), **around}
+        return {**{name: x for name, x in given.items() if x}, **named}
+    if isinstance(thing, Primitive) or not hasattr(thing, "__dict__"):
+        return {}
+    attributes = vars(thing).items()
+    return {name: x for name, x in attributes if name != "training" and not name.startswith("_")}
 
 
 def content_of(array: Array) -> str:

@@ -15,10 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.graph import no_grad
 from ..core.tensor import Tensor, unwrapped
-from ..data import batches
+from ..data.splitting import batches, refuse_masked
 from ..nn.module import Module
 from ..optim import Optimizer, Schedule
-from .checkpoint import Checkpoint, content_of, name_of
+from .checkpoint import Checkpoint, content_of, described
 from .history import EXTRA, VALIDATION, History
 
 __all__ = ["accuracy", "fit"]
@@ -68,7 +68,7 @@ def fit(
         ``loss(outputs, targets)``, a scalar Tensor, such as ``nn.functional.cross_entropy``.  The
         history averages over batches by their sizes, so let it be a mean over examples.
     optimizer : Optimizer
-        Of all the model's parameters, or of some: the others stay as they are.
+        Of all the model's parameters, or of some: the others keep their values.
     X : array_like, shape (n, ...)
         The examples, one per row, as many as there are; without NaN or infinity.
     y : array_like, shape (n, ...)
@@ -122,12 +122,18 @@ def fit(
     Notes
     -----
     A checkpoint holds the model's parameters and buffers, the optimizer, the schedule, the history,
-    and the state of `rng` and of all generators that ``model.named_generators()`` finds; what a
-    loss, a penalty or a metric keeps to itself is not in it.  It goes on only with the same data,
-    batch size, layers, optimizer, learning rate and so on, and else says what differs.  Of
-    functions it knows no more than the names.  A schedule that was made for more epochs follows
-    its new length from there on.  Give each run a file of its own: what a killed run may have left
-    beside the file, a hidden file of nearly the same name, is removed when the run goes on.
+    and the state of `rng` and of all generators that ``model.named_generators()`` finds.  It does
+    not hold what a loss, a penalty or a metric keeps to itself, nor a model's plain arrays and
+    numbers: what changes in training belongs into a Tensor.
+
+    A run goes on only with the same data, batch size, layers, optimizer, learning rate, seeds and
+    so on, and else says what differs; so seed the generators.  Functions and layers are told apart
+    by their names and by the numbers and texts that they carry.  The values of the weights that a
+    run began with are not compared.  A CosineLR that was made for more epochs follows its new
+    length from there on.
+
+    Give each run a file of its own: what a killed run may have left beside the file, a hidden file
+    of nearly the same name, is removed when the run goes on.
 
     Examples
     --------
@@ -160,7 +166,10 @@ def fit(
     (True, False)
     """
     training = examples_of("", (X, y))
-    held_out = None if validation is None else examples_of(VALIDATION, validation)
+    held_out = None
+    if validation is not None:
+        held_out = examples_of(VALIDATION, validation)
+        refuse_other_shapes(training, held_out)
     bar = bar_class(progress)
     metrics = checked(metrics or {})
     epochs, batch_size = whole("epochs", epochs, 0), whole("batch_size", batch_size, 1)
@@ -170,6 +179,8 @@ def fit(
         settings = settings_of(training, held_out, batch_size, loss, penalty, metrics)
         file = Checkpoint(checkpoint, model, optimizer, schedule, rng, settings)
         history = file.resume(epochs)
+        if not file.path.exists():
+            file.write(history)  # so that an interrupted first epoch begins anew, too
 
     updates = math.ceil(len(training.X) / batch_size)
     done, total = history.epochs * updates, epochs * updates
@@ -351,7 +362,8 @@ def examples_of(name: str, pair: Any) -> Examples:
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise ValueError(f"{name.strip()} must be a pair (X, y), not {pair!r:.80}")
     examples = Examples(np.asarray(pair[0]), np.asarray(pair[1]))
-    for part, array in examples._asdict().items():
+    for part, given, array in zip(Examples._fields, pair, examples, strict=True):
+        refuse_masked(f"{name}{part}", given)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{name}{part} must hold numbers, not {array.dtype}")
         if not array.ndim or not array.size:
@@ -372,6 +384,16 @@ def examples_of(name: str, pair: Any) -> Examples:
                     f"or fill in what is missing"
                 )
     return examples
+
+
+def refuse_other_shapes(training: Examples, held_out: Examples) -> None:
+    """Raise if examples to validate on have not the shape of those to train on."""
+    for part, ours, theirs in zip(Examples._fields, training, held_out, strict=True):
+        if ours.shape[1:] != theirs.shape[1:]:
+            raise ValueError(
+                f"rows of {VALIDATION}{part} have shape {theirs.shape[1:]}, and those of {part} "
+                f"{ours.shape[1:]}"
+            )
 
 
 def checked(metrics: Metrics) -> Metrics:
@@ -463,7 +485,7 @@ def settings_of(
         "y": content_of(training.y),
         **dict(zip((f"{VALIDATION}X", f"{VALIDATION}y"), further, strict=True)),
         "batch_size": str(batch_size),
-        "loss": name_of(loss),
-        "penalty": name_of(penalty),
-        "metrics": ", ".join(metrics),
+        "loss": described(loss),
+        "penalty": described(penalty),
+        "metrics": ", ".join(metrics) or "none",
     }
