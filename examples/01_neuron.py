@@ -6,7 +6,7 @@ gradient descent: the neuron learns to tell two kinds of Iris by their sepals.
 """
 
 import numpy as np
-from common import parser, save, three_ways
+from common import BLUE, RED, parser, save, three_ways
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -147,7 +147,6 @@ print(
 
 # ---- the picture ---------------------------------------------------------------------------------
 
-BLUE, RED = "#0072b2", "#d55e00"
 figure = Figure(figsize=(10, 8), layout="constrained")
 parts = figure.subplot_mosaic([["graph", "graph"], ["flowers", "cost"]], height_ratios=[1, 1.25])
 
@@ -166,7 +165,7 @@ circles = {  # name: where it is, its value, the derivative of L by it
 }
 arrows = [  # from, to, the factor on the way back and where it is written
     ("w_1", "z", f"$\\times\\; x_1$ = {x1}", (2.6, 3.05)),
-    ("w_2", "z", f"$\\times\\; x_2$ = {x2}", (1.9, 1.95)),
+    ("w_2", "z", f"$\\times\\; x_2$ = {x2}", (1.9, 2.12)),
     ("b", "z", "$\\times\\; 1$", (2.6, 0.45)),
     ("z", "a", f"$\\times\\; a(1-a)$\n= {a * (1 - a):.4f}", (5.8, 2.3)),
     ("a", "L", f"$\\times\\; -y/a + (1-y)/(1-a)$\n= {dL_da:.4f}", (9.6, 2.3)),
@@ -208,7 +207,5 @@ curve.annotate(note, (separated, costs[separated]), (8, 4), textcoords="offset p
 curve.set(title="gradient descent", xlabel="step", ylabel="cost J")
 curve.set_yticks([0.02, 0.05, 0.1, 0.2, 0.5], ["0.02", "0.05", "0.1", "0.2", "0.5"])
 curve.minorticks_off()
-curve.grid(color="#dddddd", linewidth=0.6)
-for axes in (flowers, curve):
-    axes.spines[["top", "right"]].set_visible(False)
+curve.grid()
 save(figure, "01_neuron", options.out)

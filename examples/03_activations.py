@@ -6,7 +6,7 @@ and if Z1 stands where A1 belongs.
 """
 
 import numpy as np
-from common import parser, save, three_ways
+from common import BLUE, COLORS, RED, parser, save, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
@@ -206,7 +206,6 @@ print(
 
 # ---- the picture ---------------------------------------------------------------------------------
 
-BLUE, RED = "#0072b2", "#d55e00"
 figure = Figure(figsize=(13, 6.5), layout="constrained")
 above, below = figure.subplots(2, 4)
 z = np.linspace(-4, 4, 401)
@@ -216,21 +215,21 @@ for axes, (name, (g, slope)) in zip(above, activations.items(), strict=True):
     axes.plot(left, slope(left), color=RED, label="g'(z)")
     axes.plot(right, slope(right), color=RED)
     axes.set(title=name, xlabel="z", ylim=(-1.1, 2.1))
-above[0].legend(frameon=False, loc="upper left")
+above[0].legend(loc="upper left")
 
-colors = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"]
 for axes, start in zip(below, starts, strict=False):
     units, _ = histories[start]
-    for unit, color in enumerate(colors):
-        style = {} if start == "random" else {"linewidth": 11 - 3 * unit}
-        axes.plot(units[:, unit, 0], color=color, label=f"unit {unit + 1}", **style)
+    for unit in range(n1):  # those that stay alike are drawn one over another, ever thinner
+        width = 1.5 if start == "random" else 11 - 3 * unit
+        label = f"unit {unit + 1}"
+        axes.plot(units[:, unit, 0], label=label, linewidth=width, solid_capstyle="butt")
     axes.set(title=f"weights begin {start}", xlabel="step", ylabel="weight of $x_1$", ylim=(-3, 6))
-below[2].legend(frameon=False, loc="upper center", ncols=2)
-for (start, (_, costs)), color in zip(histories.items(), colors, strict=True):
+    axes.set_xlim(0, steps)  # a thick line must not stick out
+below[2].legend(loc="upper center", ncols=2)
+for (start, (_, costs)), color in zip(histories.items(), COLORS, strict=False):
     below[3].plot(costs, color=color, label=start, linestyle="--" if "," in start else "-")
 below[3].set(title="cost J", xlabel="step", ylim=(0, 0.85))
-below[3].legend(frameon=False, loc=(0.35, 0.2))
+below[3].legend(loc=(0.35, 0.2))
 for axes in (*above, *below):
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid()
 save(figure, "03_activations", options.out)

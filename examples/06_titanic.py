@@ -11,12 +11,11 @@ from pathlib import Path
 from textwrap import fill
 
 import numpy as np
-from common import parser, save, three_ways
+from common import BLUE, RED, grads, loaded, numerical_gradients, parser, save, tensors, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
 from autograd_mini import data, nn, optim
-from autograd_mini.check import numerical_gradient
 from autograd_mini.files import write_whole
 from autograd_mini.nn import functional, init
 
@@ -29,11 +28,7 @@ arguments.add_argument(
 )
 options = arguments.parse_args()
 
-try:
-    train, test = data.titanic(options.data)
-except (OSError, ModuleNotFoundError) as error:
-    raise SystemExit(f"{error}\nThen: python examples/06_titanic.py --data FOLDER") from None
-
+train, test = loaded(data.titanic, options.data)
 survived = train["Survived"].astype(int)
 female = train["Sex"] == "female"
 nobody = np.mean(survived == 0)
@@ -83,23 +78,20 @@ def by_hand(W1, B1, W2, B2):
     Delta2 = (X2 - T) / n
     Delta1 = Delta2 @ W2.T * (A1 > 0)
     return {
-        "W1": X0.T @ Delta1 + 2 * alpha * W1,
-        "B1": np.sum(Delta1, axis=0, keepdims=True),
-        "W2": X1.T @ Delta2 + 2 * alpha * W2,
-        "B2": np.sum(Delta2, axis=0, keepdims=True),
+        "dW1": X0.T @ Delta1 + 2 * alpha * W1,
+        "dB1": np.sum(Delta1, axis=0, keepdims=True),
+        "dW2": X1.T @ Delta2 + 2 * alpha * W2,
+        "dB2": np.sum(Delta2, axis=0, keepdims=True),
     }
 
 
-tensors = {name: ag.Tensor(array, requires_grad=True) for name, array in point.items()}
-loss(**tensors).backward()
+recorded = tensors(point)
+loss(**recorded).backward()
 print()
 three_ways(
-    by_hand(**point),
-    {name: tensor.grad for name, tensor in tensors.items()},
-    {
-        name: numerical_gradient(lambda moved, name=name: loss(**{**point, name: moved}), array)
-        for name, array in point.items()
-    },
+    by_hand=by_hand(**point),
+    autodiff={f"d{name}": gradient for name, gradient in grads(recorded).items()},
+    numerical=numerical_gradients(loss, **point),
 )
 
 
@@ -217,7 +209,7 @@ curve_axes.set(title="Learning, mean of the 10 folds", xlabel="step of Adam", yl
 curve_axes.legend()
 
 steps = np.linspace(0, 1, 21)
-for alive, color, label in (False, "#d55e00", "died"), (True, "#0072b2", "survived"):
+for alive, color, label in (False, RED, "died"), (True, BLUE, "survived"):
     counts.hist(P[survived == alive], steps, color=color, alpha=0.6, label=label)
 counts.axvline(0.5, color="black", lw=0.8, ls=":")
 counts.set(

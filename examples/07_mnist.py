@@ -12,12 +12,11 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import numpy as np
-from common import parser, save, three_ways
+from common import grads, loaded, named, numerical_gradients, parser, save, tensors, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
 from autograd_mini import data, nn, optim
-from autograd_mini.check import numerical_gradient
 from autograd_mini.nn import functional, init
 from autograd_mini.training import accuracy
 
@@ -42,10 +41,7 @@ def images():
         X = np.pad(enlarged, [(0, 0), (2, 2), (2, 2)])
         X_train, X_test, y_train, y_test = data.train_test_split(X, y, rng=rng)
         return X_train, y_train, X_test, y_test
-    try:
-        return data.mnist(options.data)
-    except (OSError, ModuleNotFoundError) as error:
-        raise SystemExit(f"{error}\nThen: python examples/07_mnist.py --data FOLDER") from None
+    return loaded(data.mnist, options.data)
 
 
 def prepared(images):
@@ -60,8 +56,8 @@ if options.short:
 mean, std = np.float32(np.mean(pictures) / 255), np.float32(np.std(pictures) / 255)
 X, X_test = prepared(pictures), prepared(shown)
 
-# One image in twelve is held out, to watch the training by. The test images are looked at once, at
-# the end: nothing is chosen by them.
+# One image in twelve is held out, to watch the training by and to choose its rate. The test images
+# are looked at once, at the end.
 X_train, X_held_out, y_train, y_held_out = data.train_test_split(
     X, labels, test_size=1 / 12, rng=rng
 )
@@ -101,28 +97,31 @@ def network_three_ways():
         if layer > 1:
             Delta = Delta @ W[layer].T * (A[layer - 1] > 0)
 
-    tensors = {layer: ag.Tensor(weight, requires_grad=True) for layer, weight in W.items()}
-    loss(tensors).backward()
+    TW = tensors(W)
+    loss(TW).backward()
 
     # Numerically, all 109,000 weights would take 218,000 costs: a few of each layer will do. Those
     # of the first layer belong to pixels in the middle; at the edge all gradients are zero.
     some = {1: np.s_[400:408, :6], 2: np.s_[:8, :8], 3: np.s_[:10, :]}
 
-    def numerical(layer):
-        """Return the derivatives by some of the weights of a layer."""
+    def few(arrays):
+        """Return those few of each layer."""
+        return {layer: arrays[layer][where] for layer, where in some.items()}
 
-        def moved(part):
-            changed = W[layer].copy()
-            changed[some[layer]] = part
-            return loss({**W, layer: changed})
+    all_weights = W
 
-        return numerical_gradient(moved, W[layer][some[layer]])
+    def loss_of_few(W):
+        """Return the loss where those few weights are others."""
+        changed = {layer: weight.copy() for layer, weight in all_weights.items()}
+        for layer, where in some.items():
+            changed[layer][where] = W[layer]
+        return loss(changed)
 
     print("\nthe network 784-128-64-10, some weights of each layer")
     three_ways(
-        {f"dW{layer}": dW[layer][where] for layer, where in some.items()},
-        {f"dW{layer}": tensors[layer].grad[where] for layer, where in some.items()},
-        {f"dW{layer}": numerical(layer) for layer in some},
+        by_hand=named(dW=few(dW)),
+        autodiff=named(dW=few(grads(TW))),
+        numerical=numerical_gradients(loss_of_few, W=few(W)),
     )
 
 
@@ -148,17 +147,14 @@ def convolution_three_ways():
         dW[:, :, i, j] = np.einsum("nohw,nchw->oc", Delta, image)
     dB = np.sum(Delta, axis=(0, 2, 3))
 
-    tensors = [ag.Tensor(array, requires_grad=True) for array in (W, B)]
-    np.sum(Delta * functional.conv2d(X0, *tensors, padding=2)).backward()
+    TW, TB = (ag.Tensor(array, requires_grad=True) for array in (W, B))
+    np.sum(Delta * functional.conv2d(X0, TW, TB, padding=2)).backward()
 
     print("\nthe first convolution, 6 filters of 5x5")
     three_ways(
-        {"dW": dW, "dB": dB},
-        {"dW": tensors[0].grad, "dB": tensors[1].grad},
-        {
-            "dW": numerical_gradient(lambda W: loss(W, B), W),
-            "dB": numerical_gradient(lambda B: loss(W, B), B),
-        },
+        by_hand={"dW": dW, "dB": dB},
+        autodiff={"dW": TW.grad, "dB": TB.grad},
+        numerical=numerical_gradients(loss, W=W, B=B),
     )
 
 
@@ -194,9 +190,12 @@ def lenet(rng):
     )  # fmt: skip
 
 
+# The rates were chosen by the 5,000 images held out, as the mean of some seeds. For the network, of
+# 5e-4, 1e-3, 2e-3 and 4e-3: 97.45, 97.65, 97.93 and 97.91 % right, 3 seeds. For the LeNet, of
+# 1.5e-3, 3e-3 and 6e-3: 98.79, 98.90 and 98.89 %, 2 seeds; 3e-3 and 6e-3 are as good as equal.
 new, size, epochs, rate = (lenet, 64, 5, 3e-3) if options.lenet else (network, 128, 10, 2e-3)
 if options.short:
-    size, epochs = 32, 1
+    size, epochs = 32, 4
 
 # ---- the bare loop -------------------------------------------------------------------------------
 

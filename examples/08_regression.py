@@ -11,12 +11,11 @@ import warnings
 from itertools import pairwise
 
 import numpy as np
-from common import parser, save, three_ways
+from common import BLUE, RED, grads, named, numerical_gradients, parser, save, tensors, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
 from autograd_mini import data, nn, optim
-from autograd_mini.check import numerical_gradient
 
 try:
     from sklearn.datasets import load_diabetes
@@ -79,11 +78,6 @@ def backward(T, W, A, X):
     return dW, dB
 
 
-def named(letter, arrays):
-    """Return {"dW1": ...} for {1: ...}."""
-    return {f"{letter}{l}": array for l, array in arrays.items()}
-
-
 rng = np.random.default_rng(0)
 train, test = next(data.k_folds(progression, 5, rng))
 T_scaler, (X0, T), (X0_test, T_test) = scaled(train, test)
@@ -96,27 +90,23 @@ B = {l: 0.1 * rng.standard_normal((1, sizes[l])) for l in W}
 A, X = forward(X0, W, B)
 dW, dB = backward(T, W, A, X)
 
-TW, TB = ({l: ag.Tensor(array, requires_grad=True) for l, array in each.items()} for each in (W, B))
+TW, TB = tensors(W), tensors(B)
 _, TX = forward(X0, TW, TB)
 loss(TX, T, TW).backward()
 
 
-def loss_with(letter, l, array):
-    """Return the loss where W^l or B^l is another."""
-    other = {"W": dict(W), "B": dict(B)}
-    other[letter][l] = array
-    _, X = forward(X0, **other)
-    return loss(X, T, other["W"])
+def loss_of(W, B):
+    """Return the loss of the training rows with these parameters."""
+    _, X = forward(X0, W, B)
+    return loss(X, T, W)
 
 
 print(f"{len(X0)} patients to train on, layers {' - '.join(map(str, sizes))}, L2 with {alpha = }\n")
 three_ways(
-    by_hand=named("dW", dW) | named("dB", dB),
-    autodiff=named("dW", {l: TW[l].grad for l in W}) | named("dB", {l: TB[l].grad for l in B}),
-    numerical=named("dW", {l: numerical_gradient(lambda w, l=l: loss_with("W", l, w), W[l])
-                           for l in W})
-    | named("dB", {l: numerical_gradient(lambda b, l=l: loss_with("B", l, b), B[l]) for l in B}),
-)  # fmt: skip
+    by_hand=named(dW=dW, dB=dB),
+    autodiff=named(dW=grads(TW), dB=grads(TB)),
+    numerical=numerical_gradients(loss_of, W=W, B=B),
+)
 
 
 # ---- with nn and optim ---------------------------------------------------------------------------
@@ -258,19 +248,18 @@ function, which a network of identities comes to.""")
 
 figure = Figure(figsize=(13, 4.2), layout="constrained")
 left, middle, right = figure.subplots(1, 3)
-blue, orange = "#0072b2", "#d55e00"
 
-left.plot(progression, out_of_fold, "o", color=blue, markersize=3.5, alpha=0.6)
+left.plot(progression, out_of_fold, "o", color=BLUE, markersize=3.5, alpha=0.6)
 ends = [progression.min(), progression.max()]
 left.plot(ends, ends, color="black", linewidth=0.8)
 left.set(title="Patients that the network never saw", xlabel="true progression")
 left.set(ylabel="predicted", aspect="equal")
 
-middle.plot(out_of_fold, progression - out_of_fold, "o", color=blue, markersize=3.5, alpha=0.6)
+middle.plot(out_of_fold, progression - out_of_fold, "o", color=BLUE, markersize=3.5, alpha=0.6)
 middle.axhline(0, color="black", linewidth=0.8)
 middle.set(title="Residuals", xlabel="predicted", ylabel="true - predicted")
 
-for name, label, color in (("loss", "training", blue), ("validation loss", "held out", orange)):
+for name, label, color in (("loss", "training", BLUE), ("validation loss", "held out", RED)):
     curves = np.array([history[name] for history in histories])
     mean, spread = curves.mean(axis=0), curves.std(axis=0)
     steps = np.arange(1, epochs + 1)
@@ -278,9 +267,7 @@ for name, label, color in (("loss", "training", blue), ("validation loss", "held
     right.fill_between(steps, mean - spread, mean + spread, color=color, alpha=0.15, linewidth=0)
 right.set(title="Learning curve, mean and spread", xlabel="epoch", xlim=(1, epochs))
 right.set(ylabel="half the mean squared error, scaled", ylim=(0, None))
-right.legend(frameon=False)
+right.legend()
 for axes in (left, middle, right):
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid()
 save(figure, "08_regression", options.out)

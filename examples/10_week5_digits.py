@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import parser, save, three_ways
+from common import BLUE, RED, need, parser, save, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
@@ -294,7 +294,7 @@ def draw(Theta1, X, predicted, y, shown, curves):
     figure = Figure(figsize=(13, 4.8), layout="constrained")
     left, middle, right = figure.subfigures(1, 3, wspace=0.06)
 
-    left.suptitle("Weights of the hidden units (red +, blue -)", fontsize=11)
+    left.suptitle("L-BFGS-B: weights of the\nhidden units (red +, blue -)", fontsize=11)
     for axes, image in zip(left.subplots(5, 5).flat, as_images(Theta1[:, 1:]), strict=True):
         largest = np.max(np.abs(image))
         axes.imshow(image, cmap="RdBu_r", vmin=-largest, vmax=largest)
@@ -302,7 +302,7 @@ def draw(Theta1, X, predicted, y, shown, curves):
 
     wrong = np.flatnonzero(predicted != y)
     middle.suptitle(
-        f"{len(wrong)} of {len(y):,} {shown} misclassified: predicted (true)", fontsize=11
+        f"L-BFGS-B: {len(wrong)} of {len(y):,} {shown}\nare wrong: predicted (true)", fontsize=11
     )
     chosen = wrong[:: max(1, math.ceil(len(wrong) / 20))]  # at most 20, from all over
     columns = math.ceil(math.sqrt(len(chosen)))
@@ -312,16 +312,15 @@ def draw(Theta1, X, predicted, y, shown, curves):
         axes.set_title(f"{predicted[row] % 10} ({y[row] % 10})", fontsize=10)
         axes.set_axis_off()
 
-    right.suptitle("Cost while training", fontsize=11)
+    right.suptitle("Both: cost while training\n", fontsize=11)
     axes = right.subplots()
-    for (method, costs), color in zip(curves.items(), ("#0072b2", "#d55e00"), strict=True):
+    for (method, costs), color in zip(curves.items(), (BLUE, RED), strict=True):
         axes.plot(costs, color=color, label=method)
     axes.set(xlabel="iteration", ylabel="J", yscale="log", xlim=(0, None))
     axes.minorticks_off()
     axes.set_yticks([0.5, 1, 2, 5], ["0.5", "1", "2", "5"])
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    axes.grid()
+    axes.legend()
     return figure
 
 
@@ -335,6 +334,7 @@ def main():
         "--data", type=Path, metavar="FOLDER", help="where ex4data1 and ex4weights.mat are"
     )
     arguments = options.parse_args()
+    need("scipy", "tqdm")  # optim.minimize is SciPy's; tqdm shows how far it is
     rng = np.random.default_rng(0)
     lambda_, iterations = 1, 20 if arguments.short else 50
 

@@ -7,10 +7,12 @@ import doctest
 import re
 import runpy
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
-from scripts import EXAMPLES, NUMBERED, ROOT, printed
+from scripts import EXAMPLES, NUMBERED, ROOT, finished, printed
 
 import autograd_mini as ag
 
@@ -50,6 +52,61 @@ def test_first_line_is_the_command_that_runs_it(script: Path) -> None:
     first = script.read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith(f'"""python examples/{script.name}: ')
     assert first.endswith(".")
+
+
+@pytest.mark.parametrize("script", NUMBERED, ids=lambda script: script.stem)
+def test_a_folder_that_cannot_be_written_is_found_out_before_anything_else(
+    script: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    done = finished(script, tmp_path, "--short", "--out", "file")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "argument --out: file cannot be written: File exists" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_without_matplotlib_the_numbered_examples_say_what_to_install(tmp_path: Path) -> None:
+    done = finished(EXAMPLES / "01_neuron.py", tmp_path, "--short", without="matplotlib")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "matplotlib is not installed: pip install 'autograd-mini[examples]'\n"
+
+
+@pytest.fixture(scope="module")
+def common() -> SimpleNamespace:
+    """What the numbered examples share."""
+    return SimpleNamespace(**runpy.run_path(str(EXAMPLES / "common.py")))
+
+
+@pytest.mark.parametrize("way", ["by_hand", "autodiff", "numerical"])
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"dW": np.ones((2, 3))}, "db: it is missing among the gradients "),
+        ({"dW": np.ones((2, 3)), "db": np.ones(2)}, "db: the three ways have different shapes"),
+        ({"dW": np.full((2, 3), 1.1), "db": np.ones((2, 1))}, "dW: the three ways do not agree"),
+    ],
+)
+def test_three_ways_refuse_gradients_that_differ(
+    common: SimpleNamespace, way: str, changed: dict[str, Any], said: str
+) -> None:
+    same = {"dW": np.ones((2, 3)), "db": np.ones((2, 1))}
+    ways = {"by_hand": same, "autodiff": same, "numerical": same}
+    common.three_ways(**ways)
+    with pytest.raises(SystemExit, match=said):
+        common.three_ways(**{**ways, way: changed})
+
+
+def test_numerical_gradients_move_one_array_at_a_time_by_name_and_by_layer(
+    common: SimpleNamespace,
+) -> None:
+    W, b = {1: np.array([[1.0, 2.0]]), 2: np.array([[3.0]])}, np.array([0.5])
+    found = common.numerical_gradients(
+        lambda W, b: np.sum(W[1] ** 2) * np.sum(W[2]) + np.sum(b**3), W=W, b=b
+    )
+    expected = {"dW1": [[6.0, 12.0]], "dW2": [[5.0]], "db": [0.75]}
+    assert list(found) == list(expected)
+    for name, gradient in expected.items():
+        np.testing.assert_allclose(found[name], gradient, rtol=1e-8)
 
 
 def test_three_ways_agree_and_the_graph_is_written(tmp_path: Path) -> None:

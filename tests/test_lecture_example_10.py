@@ -11,10 +11,14 @@ import pytest
 from scripts import EXAMPLES, SHARED, finished
 
 
-def run(folder: Path, *options: str, data: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    folder: Path, *options: str, data: Path | None = None, without: str = ""
+) -> subprocess.CompletedProcess[str]:
     """Run the example in its short setting."""
     script = EXAMPLES / "10_week5_digits.py"
-    return finished(script, folder, "--short", "--out", "here", *options, data=data)
+    return finished(
+        script, folder, "--short", "--out", "here", *options, data=data, without=without
+    )
 
 
 def accuracies(printed: str) -> list[float]:
@@ -74,7 +78,14 @@ def test_a_given_folder_without_the_files_is_an_error_that_says_what_is_missing(
     assert done.returncode == 1
     assert "has no ex4data1.npz or .mat with ex4weights.mat" in done.stderr
     assert "exercise 4" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize("library", ["scipy", "tqdm"])
+def test_without_a_library_it_says_at_once_what_to_install(tmp_path: Path, library: str) -> None:
+    done = run(tmp_path, without=library)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"{library} is not installed: pip install 'autograd-mini[examples]'\n"
 
 
 @pytest.mark.parametrize("name", ["ex4data1.npz", "ex4weights.mat"])
@@ -87,7 +98,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, kept: int) -> None
     assert done.returncode == 1
     assert f"{name} cannot be read: " in done.stderr
     assert "Traceback" not in done.stderr
-    assert not (tmp_path / "here").exists()
+    assert list((tmp_path / "here").iterdir()) == []
 
 
 @pytest.mark.parametrize(

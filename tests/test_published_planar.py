@@ -208,8 +208,8 @@ def test_forward_propagation(way: Way) -> None:
 
 @pytest.mark.parametrize("array_or_tensor", [np.array, ag.Tensor])
 def test_compute_cost(array_or_tensor: Callable[[Array], Any]) -> None:
-    found = cost(array_or_tensor(A2), np.array([[1.0, 0.0, 0.0]]))
-    assert float(found) == pytest.approx(0.6930587610394646, rel=0, abs=2e-16)
+    found = float(cost(array_or_tensor(A2), np.array([[1.0, 0.0, 0.0]])))
+    assert repr(found) == "0.6930587610394646"
 
 
 #: backward_propagation, version 2.
@@ -299,7 +299,9 @@ def test_update_parameters(update: Callable[[Arrays, Arrays], Arrays]) -> None:
     parameters = update(BEFORE, STEP)
     for name in ("W1", "W2", "b2"):
         same_to(8, parameters[name], AFTER[name])
-    np.testing.assert_allclose(parameters["b1"], AFTER["b1"], rtol=5e-9)
+    assert [f"{number:.8e}" for number in parameters["b1"].ravel()] == [
+        f"{number:.8e}" for number in AFTER["b1"].ravel()
+    ]
 
 
 @two_ways
