@@ -235,6 +235,25 @@ def test_elements_that_tie_for_the_largest_share_the_gradient_equally() -> None:
     np.testing.assert_allclose(gradient[0, 0, :, 2:], [[0, all_of_it], [0, 0]])
 
 
+def test_a_nan_is_the_largest_and_gets_the_gradient() -> None:
+    x = ag.Tensor([[[[1.0, np.nan, 3.0, 2.0], [5.0, 4.0, 0.0, np.inf]]]], requires_grad=True)
+    y = max_pool2d(x, 2)
+    y.backward(np.array([[[[6.0, 7.0]]]]))
+    np.testing.assert_array_equal(y.data, [[[[np.nan, np.inf]]]])
+    assert x.grad is not None
+    assert x.grad.tolist() == [[[[0.0, 6.0, 0.0, 0.0], [0.0, 0.0, 0.0, 7.0]]]]
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_windows_of_one_element_show_a_copy(rng: Any, stride: int) -> None:
+    x = rng.normal(size=(2, 3, 4, 1))
+    for pool in (max_pool2d, avg_pool2d):
+        for images in (x, np.ascontiguousarray(x.transpose(0, 2, 3, 1)).transpose(0, 3, 1, 2)):
+            y = pool(images, 1, stride=stride)
+            np.testing.assert_array_equal(y, images[:, :, ::stride, ::stride])
+            assert not np.shares_memory(y, images)
+
+
 def test_windows_that_overlap_share_each_for_itself() -> None:
     x = ag.Tensor(np.array([[[[1.0, 1.0, 1.0]]]]), requires_grad=True)
     max_pool2d(x, (1, 2), stride=1).sum().backward()
@@ -353,6 +372,7 @@ WRONG: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {
         "kernel of 6 x 9 does not fit into images that are 7 x 8 with their padding",
     ),
     "large window": (lambda x: max_pool2d(x, 7), ValueError, "kernel of 7 x 7 does not fit"),
+    "no output channels": (lambda x: conv2d(x, W[:0], B[:0]), ValueError, "weight has no kernels"),
     "empty kernel": (lambda x: conv2d(x, W[:, :, :0], B), ValueError, "kernel_size is at least 1"),
     "no stride": (lambda x: conv2d(x, W, B, stride=0), ValueError, "stride is at least 1, not 0"),
     "half a stride": (lambda x: conv2d(x, W, B, stride=0.5), TypeError, "whole number"),
@@ -421,7 +441,7 @@ def test_layers_show_their_sizes(rng: Any) -> None:
     ("make", "error", "words"),
     [
         (lambda rng: nn.Conv2d(0, 2, 3, rng=rng), ValueError, "in_channels"),
-        (lambda rng: nn.Conv2d(1, 2.0, 3, rng=rng), ValueError, "out_channels"),
+        (lambda rng: nn.Conv2d(1, 2.0, 3, rng=rng), TypeError, "out_channels"),
         (lambda rng: nn.Conv2d(1, 2, 0, rng=rng), ValueError, "kernel_size"),
         (lambda rng: nn.Conv2d(1, 2, 3, stride=0, rng=rng), ValueError, "stride"),
         (lambda rng: nn.Conv2d(1, 2, 3, padding=0.5, rng=rng), TypeError, "padding"),

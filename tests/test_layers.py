@@ -103,8 +103,9 @@ def test_linear_does_not_blame_the_features_for_other_errors(rng: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "kind", "complaint"),
     [
-        ((0, 2, {}), ValueError, "in_features is a whole number above 0, not 0"),
-        ((3, 2.0, {}), ValueError, r"out_features is a whole number above 0, not 2\.0"),
+        ((0, 2, {}), ValueError, "in_features must be at least 1, not 0"),
+        ((3, 2.0, {}), TypeError, r"out_features must be a whole number, not 2\.0"),
+        ((True, 2, {}), TypeError, "in_features must be a whole number, not True"),
         ((3, 2, {"dtype": int}), TypeError, "floating dtype"),
         ((3, 2, {"rng": 0}), TypeError, r"np\.random\.default_rng\(seed\), and not 0"),
         (
@@ -122,6 +123,14 @@ def test_linear_refuses_wrong_arguments(
         nn.Linear(a, b, **{"rng": rng, **options})
 
 
+def test_parameters_have_names_that_errors_and_traces_use(rng: Any) -> None:
+    layer = nn.Linear(3, 2, rng=rng)
+    assert [parameter.name for parameter in layer.parameters()] == ["weight", "bias"]
+    layer.weight.requires_grad = False
+    with pytest.raises(ValueError, match=r"parameter 0 \(weight of shape \(2, 3\) float64\)"):
+        ag.optim.SGD([layer.weight], lr=0.1)
+
+
 # ---- Flatten ------------------------------------------------------------------------------------
 
 
@@ -133,6 +142,12 @@ def test_flatten_makes_a_row_of_each_example(rng: Any, shape: Any, flat: Any) ->
     y = nn.Flatten()(ag.Tensor(x))
     assert y.shape == flat
     np.testing.assert_array_equal(y.data, x.reshape(flat))
+
+
+def test_flatten_takes_lists_and_names_itself_if_there_is_no_axis() -> None:
+    assert nn.Flatten()([[[1.0, 2.0], [3.0, 4.0]]]).tolist() == [[1.0, 2.0, 3.0, 4.0]]
+    with pytest.raises(ValueError, match=r"Flatten\(\) got x of shape \(\)"):
+        nn.Flatten()(np.array(1.0))
 
 
 def test_flatten_goes_by_channels_whatever_the_order_in_memory(rng: Any) -> None:
@@ -182,9 +197,9 @@ def test_dropout_keeps_the_dtype(rng: Any, dtype: Any) -> None:
     assert F.dropout([1.0, 2.0], 0.0, training=True, rng=rng).tolist() == [1.0, 2.0]
 
 
-@pytest.mark.parametrize("p", [1, 1.5, -0.1, float("nan")])
+@pytest.mark.parametrize("p", [1, 1.5, -0.1, float("nan"), "a", None])
 @pytest.mark.parametrize("training", [True, False])
-def test_dropout_refuses_what_is_no_probability(rng: Any, p: float, training: bool) -> None:
+def test_dropout_refuses_what_is_no_probability(rng: Any, p: Any, training: bool) -> None:
     with pytest.raises(ValueError, match=r"in \[0, 1\), not"):
         F.dropout(np.ones(3), p, training=training, rng=rng)
     with pytest.raises(ValueError, match=r"in \[0, 1\), not"):

@@ -216,6 +216,36 @@ def test_a_sum_over_no_examples_is_0() -> None:
     assert F.binary_cross_entropy(np.zeros(0), np.zeros(0), reduction="none").shape == (0,)
 
 
+def test_a_nan_stays_one() -> None:
+    both = np.array([0.5, np.nan])
+    for loss in (F.binary_cross_entropy, F.mse_loss):
+        assert np.isnan(loss(both, np.array([1.0, 1.0])))
+    for loss in (F.binary_cross_entropy, F.binary_cross_entropy_with_logits, F.mse_loss):
+        assert np.isnan(loss(np.array([0.5, 0.5]), both))
+    p = ag.Tensor(both, requires_grad=True)
+    F.binary_cross_entropy(p, np.array([1.0, 0.0])).backward()
+    assert p.grad is not None
+    assert np.isnan(p.grad.data).tolist() == [False, True]
+
+
+def test_gradients_can_be_checked_at_targets_of_0_and_1() -> None:
+    z, t = np.array([0.3, -0.2]), np.array([0.0, 1.0])
+    assert gradcheck(F.binary_cross_entropy_with_logits, z, t)
+    assert gradcheck(lambda t: F.binary_cross_entropy(ag.sigmoid(z), t), t)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int8, np.int64])
+def test_squared_errors_of_small_integers_do_not_wrap(dtype: Any) -> None:
+    y, t = np.array([0, 100]).astype(dtype), np.array([1, 0]).astype(dtype)
+    expected = np.square(y.astype(float) - t.astype(float))
+    loss = F.mse_loss(y, t, reduction="none")
+    assert (loss.dtype, loss.tolist()) == (np.float64, expected.tolist())
+
+
+def test_nll_loss_takes_outputs_that_are_whole() -> None:
+    assert F.nll_loss(np.array([[-1, -2], [-3, 0]]), np.array([0, 0])) == 2.0
+
+
 # ---- wrong operands -----------------------------------------------------------------------------
 
 N, ROW, COLUMN = np.zeros(4), np.zeros((4, 3)), np.zeros((4, 1))
@@ -244,11 +274,39 @@ WRONG = {
     "more than certain": (lambda: F.binary_cross_entropy(N + 1.5, N), "reach from 1.5 to 1.5"),
     "classes -1 and 1": (
         lambda: F.binary_cross_entropy_with_logits(N, np.array([-1, 1, 1, -1])),
-        "targets are 0 or 1, but these reach from -1 to 1",
+        "targets are 0 or 1 or between them, but these reach from -1 to 1",
     ),
     "classes 1 and 2": (
         lambda: F.binary_cross_entropy(N, np.array([1, 2, 1, 2], np.uint8)),
-        "targets are 0 or 1, but these reach from 1 to 2",
+        "targets are 0 or 1 or between them, but these reach from 1 to 2",
+    ),
+    "classes -1 and 1 as floats": (
+        lambda: F.binary_cross_entropy_with_logits(N, np.array([-1.0, 1.0, 1.0, -1.0])),
+        "but these reach from -1 to 1",
+    ),
+    "a target above 1 in a Tensor": (
+        lambda: F.binary_cross_entropy(N, ag.Tensor([0.0, 1.0, 2.0, 1.0])),
+        "but these reach from 0 to 2",
+    ),
+    "a probability above 1 beside a NaN": (
+        lambda: F.binary_cross_entropy(np.array([np.nan, 0.0, 2.0, 1.0]), N),
+        "reach from 0 to 2, but they are in",
+    ),
+    "classes of the shape of the outputs": (
+        lambda: F.cross_entropy(np.zeros((2, 3)), np.array([[0, 1, 2], [2, 1, 0]])),
+        r"\(2, 3\), and are integers, but not one-hot: class labels have one axis less, \(2,\)",
+    ),
+    "a label for each class": (
+        lambda: F.nll_loss(np.zeros(3), np.array([0, 1, 1])),
+        r"not one-hot: class labels have one axis less, \(\)",
+    ),
+    "logits that are one number": (
+        lambda: F.cross_entropy(np.array(1.0), np.array(0)),
+        r"outputs of shape \(\) have no classes",
+    ),
+    "no classes": (
+        lambda: F.cross_entropy(np.zeros((4, 0)), np.zeros(4, int)),
+        r"outputs of shape \(4, 0\) have no classes",
     ),
     "labels in a column": (
         lambda: F.cross_entropy(ROW, np.zeros((4, 1), int)),
@@ -260,7 +318,7 @@ WRONG = {
     ),
     "outputs that are one number": (
         lambda: F.nll_loss(np.float64(-1.0), np.zeros(1, int)),
-        r"labels have shape \(1,\), and these outputs \(\)",
+        r"outputs of shape \(\) have no classes",
     ),
     "labels that are floats": (
         lambda: F.cross_entropy(ROW, N),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 import sys
 from typing import Any
@@ -93,6 +94,18 @@ def test_products_with_the_hessian_are_those_by_hand(method: str) -> None:
     w = leaf(x)
     problem = Problem(rosenbrock(w), [w])
     np.testing.assert_allclose(problem.curvature(x, v), rosen_hess_prod(x, v))
+
+
+@every_method
+def test_the_cost_is_not_computed_again_where_it_was_last(method: str) -> None:
+    w, calls = leaf(START), []
+
+    def cost() -> Any:
+        calls.append(w.data.copy())
+        return rosenbrock(w)()
+
+    optim.minimize(cost, [w], method=method, callback=lambda now: None)
+    assert not any(np.array_equal(a, b) for a, b in itertools.pairwise(calls))
 
 
 def test_the_hessian_of_a_linear_part_is_zero() -> None:
@@ -305,6 +318,17 @@ def test_a_parameter_that_does_not_enter_is_named(name: str | None) -> None:
     assert used.tolist() == START
 
 
+@pytest.mark.parametrize("method", METHODS[3:])
+def test_a_curvature_that_is_not_finite_is_refused(method: str) -> None:
+    w = leaf([0.0, 1.0])  # the second derivative of |w|^1.5 is infinite at 0
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(FloatingPointError, match="Hessian with a vector"),
+    ):
+        optim.minimize(lambda: np.sum(np.abs(w) ** 1.5) + np.sum(w), [w], method=method)
+    assert w.tolist() == [0.0, 1.0]
+
+
 @pytest.mark.parametrize("method", ["L-BFGS-B", "CG"])
 def test_a_cost_that_is_not_finite_at_the_end_is_no_result(method: str) -> None:
     w = leaf([0.5])
@@ -318,8 +342,7 @@ def test_a_cost_that_is_not_finite_at_the_end_is_no_result(method: str) -> None:
     [
         ({"method": "Nelder-Mead"}, "method must be one of L-BFGS-B, BFGS, CG, Newton-CG"),
         ({"method": "cg"}, "method must be one of"),
-        ({"maxiter": 0}, "maxiter must be a whole number, 1 or more"),
-        ({"maxiter": 2.5}, "maxiter"),
+        ({"maxiter": 0}, "maxiter must be at least 1, not 0"),
         ({"maxiter": 5, "options": {"maxiter": 7}}, "given twice"),
         ({"tol": 0.0}, "tol must be a positive number"),
         ({"tol": math.nan}, "tol"),
@@ -330,6 +353,18 @@ def test_settings_that_make_no_sense_are_refused(options: dict[str, Any], messag
     with pytest.raises(ValueError, match=message):
         optim.minimize(rosenbrock(w), [w], **options)
     assert w.tolist() == START
+
+
+def test_half_an_iteration_is_refused() -> None:
+    w = leaf(START)
+    with pytest.raises(TypeError, match=r"maxiter must be a whole number, not 2\.5"):
+        optim.minimize(rosenbrock(w), [w], maxiter=2.5)  # type: ignore[arg-type]
+
+
+def test_parameters_without_elements_are_refused() -> None:
+    empty = leaf(np.zeros((0, 3)))
+    with pytest.raises(ValueError, match="the parameters have no elements"):
+        optim.minimize(lambda: np.sum(empty), [empty])
 
 
 def test_parameters_are_checked_as_those_of_an_optimizer() -> None:

@@ -110,10 +110,24 @@ def test_modules_that_know_each_other_are_walked_once(rng: Any) -> None:
     )
 
 
-def test_computed_tensors_are_neither_parameters_nor_buffers() -> None:
+def test_results_that_are_remembered_are_neither_parameters_nor_buffers() -> None:
     module = nn.Module()
-    vars(module).update(weight=parameter(2), output=parameter(2) * 2)
+    vars(module).update(weight=parameter(2), _output=parameter(2) * 2, all=[parameter(2) * 2])
     assert list(module.state_dict()) == ["weight"]
+
+
+def test_a_computed_tensor_is_refused_where_it_looks_like_a_parameter(rng: Any) -> None:
+    inner = nn.Linear(2, 2, rng=rng)
+    inner.weight = parameter(2, 2) * 0.01
+    model = nn.Sequential(inner)
+    for use in (model.parameters, model.named_buffers, model.state_dict):
+        with pytest.raises(
+            RuntimeError,
+            match=r"Linear\.weight was computed by multiply .* self\._weight for a result",
+        ):
+            use()
+    assert repr(model).endswith("2 parameters")  # of the bias
+    assert len(model.eval().modules()) == 2
 
 
 def test_a_frozen_parameter_is_a_buffer_and_keeps_its_name_in_the_state(rng: Any) -> None:
@@ -167,6 +181,17 @@ def test_sequential_applies_layers_and_functions_in_order(rng: Any) -> None:
     expected = ag.relu(second(np.tanh(first(x))))
     np.testing.assert_array_equal(model(x).data, expected.data)
     assert nn.Sequential()(x) is x
+
+
+def test_the_layers_of_a_sequential_stay(rng: Any) -> None:
+    model = nn.Sequential(nn.ReLU(), nn.Linear(2, 2, rng=rng))
+    with pytest.raises(AttributeError, match=r"also layer 1: .*Sequential\(\*model\[:1\], other\)"):
+        setattr(model, "1", nn.ReLU())
+    with pytest.raises(AttributeError, match="also layer 0"):
+        delattr(model, "0")
+    assert list(model) == [getattr(model, "0"), getattr(model, "1")]
+    model.note = "other attributes come and go"
+    del model.note
 
 
 def test_sequential_is_a_sequence(rng: Any) -> None:
@@ -233,6 +258,30 @@ def test_loading_takes_array_likes_and_tensors_and_converts_without_loss(rng: An
     assert layer.bias is not None
     assert layer.bias.tolist() == [3.0]
     assert layer.bias.dtype == np.float64
+
+
+def test_tensors_of_the_module_itself_can_be_exchanged() -> None:
+    module = nn.Module()
+    a, b = parameter(2), ag.Tensor(np.zeros(2), requires_grad=True)
+    vars(module).update(a=a, b=b)
+    module.load_state_dict({"a": b, "b": a.data[::-1]})
+    assert (a.tolist(), b.tolist()) == ([0.0, 0.0], [1.0, 1.0])
+
+
+def test_loading_into_a_read_only_array_is_refused_and_changes_nothing() -> None:
+    module = nn.Module()
+    fixed = np.zeros(2)
+    fixed.flags.writeable = False
+    vars(module).update(a=parameter(2), b=ag.Tensor(fixed))
+    with pytest.raises(ValueError, match="nothing was loaded: b is read-only here"):
+        module.load_state_dict({"a": [5.0, 5.0], "b": [5.0, 5.0]})
+    assert list(module.state_dict()["a"]) == [1.0, 1.0]
+
+
+def test_what_is_no_state_is_refused(rng: Any) -> None:
+    for nonsense in (None, [1.0]):
+        with pytest.raises(TypeError, match=r"as Linear\.state_dict\(\) gives it, not (None|\[1)"):
+            nn.Linear(1, 1, rng=rng).load_state_dict(nonsense)  # type: ignore[arg-type]
 
 
 def test_loading_lists_all_that_does_not_fit_and_changes_nothing(rng: Any) -> None:

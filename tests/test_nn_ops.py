@@ -145,3 +145,10 @@ def test_array_likes_are_taken_beside_tensors() -> None:
     assert cross_entropy(LOGITS, [1, 2]).item() == pytest.approx(np.log(3))
     loss = binary_cross_entropy_with_logits(ag.Tensor([0.0]), [1])
     assert loss.item() == pytest.approx(np.log(2))
+
+
+def test_a_product_of_floats_takes_a_bias_of_doubles() -> None:
+    x, weight = np.ones((2, 3), np.float32), np.ones((1, 3), np.float32)
+    y = linear(x, weight, np.array([1e-9]))
+    assert y.dtype == np.float64
+    assert y.tolist() == [[3 + 1e-9]] * 2

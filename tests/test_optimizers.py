@@ -290,6 +290,25 @@ def test_a_parameter_without_gradient_is_left_alone() -> None:
     assert (used.item(), unused.item(), optimizer.steps) == (0.5, 1.0, 1)
 
 
+def test_a_parameter_that_was_frozen_after_backward_is_left_alone() -> None:
+    moved, frozen = with_gradient([1.0], [1.0]), with_gradient([1.0], [100.0])
+    optimizer = optim.SGD([moved, frozen], lr=0.1)
+    frozen.requires_grad = False
+    optimizer.step()
+    assert (moved.item(), frozen.item()) == (0.9, 1.0)
+    moved.requires_grad = False
+    with pytest.raises(RuntimeError, match="no parameter that is not frozen has a gradient"):
+        optimizer.step()
+
+
+def test_a_read_only_parameter_is_refused_when_the_optimizer_is_made() -> None:
+    array = np.ones(2)
+    array.flags.writeable = False
+    fixed = ag.Tensor(array, requires_grad=True, name="bias")
+    with pytest.raises(ValueError, match=r"parameter 1 \(bias of .*\) is read-only"):
+        optim.SGD([leaf([1.0]), fixed], lr=0.1)
+
+
 def test_a_step_without_any_gradient_says_to_call_backward() -> None:
     optimizer = optim.Adam([leaf([1.0])])
     with pytest.raises(RuntimeError, match=r"call loss\.backward\(\) first"):
@@ -447,6 +466,7 @@ def test_the_rate_can_be_changed() -> None:
 
 
 def test_the_repr_names_the_hyperparameters() -> None:
+    assert repr(optim.SGD([leaf([1.0])], 0.1)).startswith("SGD(1 parameter, lr=0.1")
     assert repr(optim.Adam([leaf([1.0]), leaf([1.0])])).startswith("Adam(2 parameters, lr=0.001, b")
 
 
@@ -484,6 +504,22 @@ def test_a_run_taken_up_again_is_the_same_to_the_last_bit(
     assert list(after) == list(expected)
     for key in after:
         np.testing.assert_array_equal(after[key], expected[key])
+
+
+def test_memories_of_any_name_but_steps_may_be_negative() -> None:
+    @ag.primitive("$parameter - $controlr")
+    def rule(
+        parameter: Any, gradient: Any, rate: Any, controlr: Any, lr: Any, substeps: Any, *, out: Any
+    ) -> Any:
+        controlr -= 1.0
+        lr -= 1.0
+        substeps -= 1.0
+        return np.subtract(parameter, controlr, out=out)
+
+    optimizer = optim.Optimizer([with_gradient([1.0, 2.0], [1.0, 1.0])], 0.1, rule)
+    optimizer.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+    assert optimizer.state_dict()["0.controlr"].tolist() == [-1.0, -1.0]
 
 
 def test_state_arrays_are_copies() -> None:
@@ -563,11 +599,35 @@ def test_the_norm_of_float32_gradients_does_not_overflow() -> None:
     assert w.grad.dtype == np.float32
 
 
+@pytest.mark.parametrize("size", [1e160, 1e-200, 5e-324])
+def test_the_norm_neither_overflows_nor_vanishes(size: float) -> None:
+    w = with_gradient(np.zeros(2), [3 * size, 4 * size])
+    assert optim.clip_grad_norm([w], 4 * size) == pytest.approx(5 * size, rel=1e-15, abs=0)
+    assert w.grad is not None
+    np.testing.assert_allclose(w.grad.data, [2.4 * size, 3.2 * size], rtol=1e-15, atol=5e-324)
+
+
+def test_a_norm_beyond_all_numbers_is_refused() -> None:
+    w = with_gradient(np.zeros(4), [1.7e308] * 4)
+    with pytest.raises(FloatingPointError, match="is inf, too large to be a number: no gradient"):
+        optim.clip_grad_norm([w], 1.0)
+    assert w.grad is not None
+    assert w.grad.tolist() == [1.7e308] * 4
+
+
+def test_an_infinite_bound_only_measures() -> None:
+    for gradient in ([3.0, -4.0], [0.0, 0.0]):
+        w = with_gradient(np.zeros(2), gradient)
+        assert optim.clip_grad_norm([w], math.inf) == np.hypot(*gradient)
+        assert w.grad is not None
+        assert w.grad.tolist() == gradient
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_a_norm_that_is_not_finite_raises_and_changes_nothing(value: float) -> None:
     good, wrong = with_gradient([1.0], [10.0]), with_gradient([1.0], [value])
-    with pytest.raises(FloatingPointError, match="because of gradient 1"):
-        optim.clip_grad_norm([good, wrong], 1.0)
+    with pytest.raises(FloatingPointError, match="because of parameter 2"):
+        optim.clip_grad_norm([leaf([1.0]), good, wrong], 1.0)
     assert good.grad is not None
     assert good.grad.item() == 10.0
 
@@ -597,7 +657,7 @@ def test_clipping_by_value_refuses_nan() -> None:
 @pytest.mark.parametrize("clip", [optim.clip_grad_norm, optim.clip_grad_value])
 def test_clipping_refuses_nonsense(clip: Any) -> None:
     w = with_gradient([1.0], [1.0])
-    for bound in (0.0, -1.0, math.nan, math.inf):
+    for bound in (0.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="must be a positive number"):
             clip([w], bound)
     with pytest.raises(RuntimeError, match="backward"):

@@ -145,6 +145,8 @@ def convolution(x: Array, weight: Array, bias: Array, *, stride: Pair, padding: 
     """`conv2d` with a bias."""
     if weight.ndim != 4 or bias.shape != weight.shape[:1]:
         raise ValueError("weight has shape (C_out, C_in, kh, kw) and bias (C_out,)")
+    if not len(weight):
+        raise ValueError("weight has no kernels: there is at least one output channel")
     kernel, step, frame = pairs(weight.shape[2:], stride, padding)
     seen = looked_through(padded(x, kernel, frame), kernel, step)
     if seen.shape[3] != weight.shape[1]:
@@ -281,7 +283,7 @@ def pooled(ufunc: np.ufunc, x: Array, sizes: tuple[Two, Two, Two], outside: floa
     x = padded(x, (height, width), frame, outside)
     for kernel, step in (((height, 1), (down, 1)), ((1, width), (1, right))):
         x = functools.reduce(ufunc, [seen for _, seen in under(x, kernel, step)])
-    return channels_second(x)
+    return channels_second(x.copy() if height == width == 1 else x)  # else it is not a view
 
 
 def lowest(dtype: np.dtype[Any]) -> float:
@@ -299,8 +301,12 @@ def attained(
     kernel, step, frame = pairs(kernel_size, stride, padding)
     largest = channels_last(largest)
     y = np.empty((*kernel, *largest.shape), bool)
+    undefined = np.isnan(largest)
+    any_undefined = undefined.any()
     for place, seen in under(padded(x, kernel, frame, lowest(x.dtype)), kernel, step):
         np.equal(seen, largest, out=y[place])
+        if any_undefined:  # a NaN is the largest, though it does not equal itself
+            y[place] |= undefined & np.isnan(seen)
     return y.transpose(0, 1, 2, 5, 3, 4)
 
 

@@ -76,7 +76,7 @@ def linear(x: Array, weight: Array, bias: Array = None) -> Array:
 
 def below_one(p: Any) -> float:
     """The probability with which something is dropped: if it were 1, nothing would be left."""
-    if not 0 <= p < 1:
+    if not isinstance(p, int | float | np.number) or not 0 <= p < 1:
         raise ValueError(f"p is the probability that an element is dropped, in [0, 1), not {p!r}")
     return float(p)
 
@@ -154,8 +154,8 @@ def binary_cross_entropy(probabilities: Array, targets: Array, *, reduction: str
     Raises
     ------
     ValueError
-        If the shapes differ, a probability is outside [0, 1], targets of an integer dtype are
-        other than 0 and 1, or there is nothing to average.
+        If the shapes differ, a probability or a target is outside [0, 1] (a target by more than
+        1/8: differences can be taken at 0 and 1), or there is nothing to average.
 
     Notes
     -----
@@ -171,19 +171,19 @@ def binary_cross_entropy(probabilities: Array, targets: Array, *, reduction: str
     """
     p, t = as_array(probabilities), as_array(targets)
     ops.refuse_other_shape(p, t)
-    ops.refuse_other_than_two_classes(t)
+    ops.refuse_impossible_targets(unwrapped(t))
     data = unwrapped(p)
-    if data.size and (data.min() < 0 or data.max() > 1):
+    if ((data < 0) | (data > 1)).any():
         raise ValueError(
-            f"these probabilities reach from {data.min():.4g} to {data.max():.4g}, "
+            f"these probabilities reach from {np.nanmin(data):.4g} to {np.nanmax(data):.4g}, "
             f"but they are in [0, 1]: apply sigmoid, or give these numbers to "
             f"binary_cross_entropy_with_logits"
         )
     dtype = np.result_type(data.dtype, np.float16)
     tiny = max(math.exp(-100), float(np.finfo(dtype).tiny))  # where 1 / p does not overflow
-    possible, uncertain = data >= tiny, data < 1
-    yes = np.where(possible, np.log(np.where(possible, p, 1)), -100)
-    no = np.where(uncertain, np.log1p(np.where(uncertain, -p, 0)), -100)
+    impossible, certain = data < tiny, data >= 1  # a NaN is neither, and stays one
+    yes = np.where(impossible, -100, np.log(np.where(impossible, 1, p)))
+    no = np.where(certain, -100, np.log1p(-np.where(certain, 0, p)))
     return averaged(-(t * yes + (1 - t) * no), reduction)
 
 
@@ -208,8 +208,9 @@ def nll_loss(log_probabilities: Array, labels: Array, *, reduction: str = "mean"
     Raises
     ------
     ValueError
-        If labels are out of range or not integers, their shape does not fit, the outputs cannot be
-        logarithms of probabilities because they are above 0, or there is nothing to average.
+        If labels are out of range or not integers, or their shape does not fit; if integers of the
+        shape of the outputs are not one-hot; if there are no classes, or no examples to average
+        over; or if outputs are above 0, as no logarithm of a probability is.
 
     Examples
     --------
@@ -220,13 +221,14 @@ def nll_loss(log_probabilities: Array, labels: Array, *, reduction: str = "mean"
     array([0.6931, 0.1054])
     """
     log_p, t = as_array(log_probabilities), as_array(labels)
-    largest = unwrapped(log_p).max(initial=-np.inf)
+    probabilities = ops.are_probabilities(log_p, unwrapped(t))
+    largest = unwrapped(log_p).max() if log_p.size else 0
     if largest > 1e-6:  # more than rounding
         raise ValueError(
             f"the logarithm of a probability is at most 0, and the largest output is "
             f"{largest:.4g}: apply log_softmax to logits, or give them to cross_entropy"
         )
-    if ops.are_probabilities(log_p, t):
+    if probabilities:
         return averaged(-np.sum(t * log_p, axis=-1), reduction)
     flat = ops.checked_labels(log_p, unwrapped(t)).reshape(-1)
     chosen = log_p.reshape((flat.size, log_p.shape[-1]))[np.arange(flat.size), flat]
@@ -261,5 +263,7 @@ def mse_loss(outputs: Array, targets: Array, *, reduction: str = "mean") -> Arra
     2.0
     """
     outputs, targets = as_array(outputs), as_array(targets)
+    if outputs.dtype.kind in "biu" and targets.dtype.kind in "biu":  # small integers overflow
+        outputs = outputs.astype(np.float64)
     ops.refuse_other_shape(outputs, targets)
     return averaged(np.square(outputs - targets), reduction)

@@ -9,15 +9,10 @@ import numpy as np
 
 from ..core.graph import Array
 from ..core.tensor import Tensor
+from ..numpy_functions import as_array
 from . import functional, init
+from .checks import whole
 from .module import Module
-
-
-def whole(number: Any, name: str) -> int:
-    """A positive whole number, such as a layer has units."""
-    if not isinstance(number, int | np.integer) or number < 1:
-        raise ValueError(f"{name} is a whole number above 0, not {number!r:.80}")
-    return int(number)
 
 
 def drawn(
@@ -34,7 +29,7 @@ def drawn(
         raise ValueError(
             f"the initialiser of {name} was asked for shape {shape} and made {np.shape(values)}"
         )
-    return Tensor(np.array(values, dtype), requires_grad=True)
+    return Tensor(np.array(values, dtype), requires_grad=True, name=name)
 
 
 class Linear(Module):
@@ -62,9 +57,10 @@ class Linear(Module):
     Raises
     ------
     TypeError
-        If ``rng`` is not a generator or the dtype is not floating.
+        If ``rng`` is not a generator, the dtype is not floating, or a number of features is not
+        whole.
     ValueError
-        If a number of features is not a positive whole number.
+        If a number of features is not positive.
 
     Examples
     --------
@@ -88,8 +84,8 @@ class Linear(Module):
         weight_init: init.Initializer = init.he_uniform,
         bias_init: init.Initializer = init.zeros,
     ) -> None:
-        self.in_features = whole(in_features, "in_features")
-        self.out_features = whole(out_features, "out_features")
+        self.in_features = whole("in_features", in_features, 1)
+        self.out_features = whole("out_features", out_features, 1)
         shape = (self.out_features, self.in_features)
         self.weight = drawn(weight_init, "weight", shape, rng=rng, dtype=dtype)
         self.bias = drawn(bias_init, "bias", shape[:1], rng=rng, dtype=dtype) if bias else None
@@ -147,12 +143,20 @@ class Flatten(Module):
 
         Parameters
         ----------
-        x : ndarray or Tensor, shape (N, ...)
+        x : array_like or Tensor, shape (N, ...)
 
         Returns
         -------
         ndarray or Tensor, shape (N, product of the others)
+
+        Raises
+        ------
+        ValueError
+            If ``x`` has no axes.
         """
+        x = as_array(x)
+        if not x.ndim:
+            raise ValueError("Flatten() got x of shape (): its first axis is that of the examples")
         return x.reshape((x.shape[0], math.prod(x.shape[1:])))
 
 

@@ -29,20 +29,35 @@ def parts(thing: Any) -> Iterator[Found]:
     return iter(())
 
 
+def is_computed(thing: Any) -> bool:
+    """Whether a thing is a Tensor with a history, and so not a leaf."""
+    return (
+        isinstance(thing, Tensor) and thing._node is not None and thing._node.primitive is not None
+    )
+
+
 def walk(thing: Any, name: str, seen: set[int]) -> Iterator[Found]:
     """All modules, leaf Tensors and random generators in a thing, each once, with their names."""
-    if id(thing) in seen:
+    if id(thing) in seen or is_computed(thing):
         return
-    if isinstance(thing, Tensor):
-        if thing._node is not None and thing._node.primitive is not None:
-            return
-    elif not isinstance(thing, Module | dict | list | tuple | np.random.Generator):
+    if not isinstance(thing, Module | Tensor | dict | list | tuple | np.random.Generator):
         return
     seen.add(id(thing))
     if isinstance(thing, Module | Tensor | np.random.Generator):
         yield name, thing
     for part_name, part in parts(thing):
         yield from walk(part, joined(name, part_name), seen)
+
+
+def refuse_computed_attributes(module: Module) -> None:
+    """Raise if an attribute looks like a parameter, but is a result that no optimiser changes."""
+    for name, part in parts(module):
+        if is_computed(part):
+            raise RuntimeError(
+                f"{type(module).__name__}.{name} was computed by {part._node.primitive.name} and "
+                f"cannot be trained: write ag.Tensor(0.01 * array, requires_grad=True) for a "
+                f"parameter, and self._{name} for a result that is only remembered"
+            )
 
 
 class Module(Stateful):
@@ -56,7 +71,9 @@ class Module(Stateful):
     - a Tensor without is a *buffer*: it is saved, but not trained (so is a parameter that is
       frozen with ``requires_grad = False``);
     - a Module is a layer, with parts of its own;
-    - an attribute whose name begins with ``_`` is none of these, nor is a computed Tensor.
+    - an attribute whose name begins with ``_`` is none of these, nor is a computed Tensor in a
+      list or dict.  A computed Tensor that is an attribute of its own is refused where parameters
+      are asked for: what shall be trained has no history, and what a call remembers has the ``_``.
 
     Names are those of the attributes, with dots: ``"layers.0.weight"``.  What occurs twice is
     listed once, under its first name.
@@ -111,14 +128,27 @@ class Module(Stateful):
         """The module and all modules, leaf Tensors and generators in it, with their names."""
         return walk(self, "", set())
 
+    def _tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """All leaf Tensors in it, with their names."""
+        for name, part in self._walk():
+            if isinstance(part, Tensor):
+                yield name, part
+            elif isinstance(part, Module):
+                refuse_computed_attributes(part)
+
     def named_parameters(self) -> list[tuple[str, Tensor]]:
         """All Tensors that are trained, with their names.
 
         Returns
         -------
         list of (str, Tensor)
+
+        Raises
+        ------
+        RuntimeError
+            If an attribute whose name does not begin with ``_`` is a computed Tensor.
         """
-        return [(name, t) for name, t in self._walk() if isinstance(t, Tensor) and t.requires_grad]
+        return [(name, tensor) for name, tensor in self._tensors() if tensor.requires_grad]
 
     def parameters(self) -> list[Tensor]:
         """All Tensors that are trained, as optimisers take them.
@@ -136,9 +166,7 @@ class Module(Stateful):
         -------
         list of (str, Tensor)
         """
-        return [
-            (name, t) for name, t in self._walk() if isinstance(t, Tensor) and not t.requires_grad
-        ]
+        return [(name, tensor) for name, tensor in self._tensors() if not tensor.requires_grad]
 
     def named_modules(self) -> list[tuple[str, Module]]:
         """The module itself, whose name is empty, and all modules in it, with their names.
@@ -209,8 +237,8 @@ class Module(Stateful):
     def _state(self) -> dict[str, Tensor]:
         """All parameters and buffers by name."""
         state: dict[str, Tensor] = {}
-        for name, tensor in self._walk():
-            if isinstance(tensor, Tensor) and state.setdefault(name, tensor) is not tensor:
+        for name, tensor in self._tensors():
+            if state.setdefault(name, tensor) is not tensor:
                 raise ValueError(f"{type(self).__name__} has two tensors of the name {name!r}")
         return state
 
@@ -316,11 +344,13 @@ class Sequential(Module):
     ------
     TypeError
         If one of them cannot be called, or is the class of a layer instead of a layer.
+    AttributeError
+        If one of them is to be replaced later.
 
     Notes
     -----
     ``model[1]`` is a layer, ``model[:2]`` a Sequential of the same layers, ``len(model)`` their
-    number.
+    number.  To change layers make a new one: ``nn.Sequential(*model[:2], other)``.
 
     Examples
     --------
@@ -351,6 +381,22 @@ class Sequential(Module):
                 )
         vars(self).update((str(i), layer) for i, layer in enumerate(layers))
         self._layers = layers
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._refuse_to_change(name)
+        super().__setattr__(name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._refuse_to_change(name)
+        super().__delattr__(name)
+
+    def _refuse_to_change(self, name: str) -> None:
+        """Raise if an attribute is a layer."""
+        if name.isdecimal():
+            raise AttributeError(
+                f"the layers of a Sequential stay, also layer {name}: make a new Sequential of "
+                f"them, such as nn.Sequential(*model[:{name}], other)"
+            )
 
     def forward(self, x: Any) -> Any:
         """Apply the layers, one to the result of the other.

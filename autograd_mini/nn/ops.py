@@ -62,7 +62,17 @@ def share(g: Array, reduction: str, losses: int) -> Array:
 
 def are_probabilities(logits: Array, labels: Array) -> bool:
     """Whether labels are probabilities of all classes, and not the numbers of the right ones."""
+    if not logits.ndim or not logits.shape[-1]:
+        raise ValueError(
+            f"outputs of shape {logits.shape} have no classes: these are on the last axis"
+        )
     if labels.shape == logits.shape:
+        if labels.dtype.kind in "iu" and not is_one_hot(labels):
+            raise ValueError(
+                f"labels have the shape of the outputs, {labels.shape}, and are integers, but not "
+                f"one-hot: class labels have one axis less, {labels.shape[:-1]}, and probabilities "
+                f"are floats"
+            )
         return True
     if logits.ndim and labels.shape == logits.shape[:-1]:
         return False
@@ -70,6 +80,13 @@ def are_probabilities(logits: Array, labels: Array) -> bool:
         f"labels have shape {labels.shape}, and these outputs {logits.shape}: give "
         f"{logits.shape[:-1]}, the number of the class of each row, or {logits.shape}, the "
         f"probability of each class"
+    )
+
+
+def is_one_hot(labels: Array) -> bool:
+    """Whether integers are a single 1 in each row, and else 0."""
+    return not labels.size or bool(
+        labels.min() >= 0 and (np.add.reduce(labels, axis=-1) == 1).all()
     )
 
 
@@ -156,8 +173,9 @@ def cross_entropy(logits: Array, labels: Array, *, reduction: str = "mean") -> A
     Raises
     ------
     ValueError
-        If labels are out of range or not integers, their shape does not fit the logits, there is
-        only one class, or there are no examples to average over.
+        If labels are out of range or not integers, or their shape does not fit the logits; if
+        integers of the shape of the logits are not one-hot; if there is no class or only one, or
+        there are no examples to average over.
 
     Notes
     -----
@@ -197,11 +215,15 @@ def refuse_other_shape(outputs: Array, targets: Array) -> None:
         raise ValueError(f"targets have shape {targets.shape}, and outputs {outputs.shape}{hint}")
 
 
-def refuse_other_than_two_classes(targets: Array) -> None:
-    """Raise if targets number classes otherwise than by 0 and 1."""
-    if targets.dtype.kind in "iu" and targets.size and (targets.min() < 0 or targets.max() > 1):
+def refuse_impossible_targets(targets: Array) -> None:
+    """Raise if targets are farther beyond 0 and 1 than a numerical derivative steps from there."""
+    if targets.dtype.kind not in "iuf" or not targets.size:
+        return
+    flat = targets.reshape(-1)
+    if flat[flat.argmin()] < -0.125 or flat[flat.argmax()] > 1.125:
         raise ValueError(
-            f"targets are 0 or 1, but these reach from {targets.min()} to {targets.max()}"
+            f"targets are 0 or 1 or between them, but these reach from {flat.min():.7g} to "
+            f"{flat.max():.7g}"
         )
 
 
@@ -234,8 +256,9 @@ def binary_cross_entropy_with_logits(
     Raises
     ------
     ValueError
-        If the shapes differ, for (N, 1) and (N,) would silently make N x N losses, targets of an
-        integer dtype are other than 0 and 1, or there is nothing to average.
+        If the shapes differ, for (N, 1) and (N,) would silently make N x N losses, a target is
+        outside [0, 1] (by more than 1/8: differences can be taken at 0 and 1), or there is nothing
+        to average.
 
     Examples
     --------
@@ -245,6 +268,6 @@ def binary_cross_entropy_with_logits(
     0.34657359027997264
     """
     refuse_other_shape(logits, targets)
-    refuse_other_than_two_classes(targets)
+    refuse_impossible_targets(targets)
     losses = targets * softplus.kernel(-logits) + (1 - targets) * softplus.kernel(logits)
     return averaged(losses, reduction)

@@ -8,8 +8,9 @@ import numpy as np
 
 from ..core.graph import Array
 from . import functional, init
+from .checks import whole
 from .convolution import Pair, pair, pool
-from .layers import drawn, whole
+from .layers import drawn
 from .module import Module
 
 
@@ -43,8 +44,8 @@ class Conv2d(Module):
     Raises
     ------
     TypeError
-        If ``rng`` is not a generator, the dtype is not floating, or kernel_size, stride or padding
-        are not whole numbers.
+        If ``rng`` is not a generator, the dtype is not floating, or a number of channels,
+        kernel_size, stride or padding are not whole numbers.
     ValueError
         If a number of channels, kernel_size or stride is not positive, or padding is negative.
 
@@ -73,8 +74,8 @@ class Conv2d(Module):
         weight_init: init.Initializer = init.he_uniform,
         bias_init: init.Initializer = init.zeros,
     ) -> None:
-        self.in_channels = whole(in_channels, "in_channels")
-        self.out_channels = whole(out_channels, "out_channels")
+        self.in_channels = whole("in_channels", in_channels, 1)
+        self.out_channels = whole("out_channels", out_channels, 1)
         self.kernel_size = pair(kernel_size, "kernel_size", 1)
         self.stride = pair(stride, "stride", 1)
         self.padding = pair(padding, "padding", 0)

@@ -10,6 +10,7 @@ import numpy as np
 from ..core.graph import Array
 from ..core.tensor import Tensor, assign, unwrapped
 from ..numpy_functions import as_array
+from .checks import is_read_only
 
 
 class Stateful:
@@ -51,13 +52,17 @@ class Stateful:
         ----------
         state : mapping of str to array_like
             What `state_dict` gave: the same names and shapes, and dtypes that convert to those
-            here without loss.
+            here without loss.  Of an optimiser or a schedule it has the rate and what is
+            remembered, but not the hyperparameters: make it with the same ones.
 
         Raises
         ------
+        TypeError
+            If ``state`` is not a mapping.
         ValueError
-            If names, shapes or dtypes do not fit, or a number is impossible, such as a learning
-            rate that is negative; it lists all that is wrong, and nothing has been changed.
+            If names, shapes or dtypes do not fit, an array here is read-only, or a number is
+            impossible, such as a learning rate that is negative; it lists all that is wrong, and
+            nothing has been changed.
 
         Examples
         --------
@@ -67,6 +72,11 @@ class Stateful:
         >>> np.array_equal(one.weight.data, other.weight.data)
         True
         """
+        if not isinstance(state, Mapping):
+            raise TypeError(
+                f"a state is a dict of arrays by name, as {type(self).__name__}.state_dict() gives "
+                f"it, not {state!r:.80}"
+            )
         own = self._state()
         given = {name: as_array(unwrapped(value)) for name, value in state.items()}
         wrong = list(differences(own, given)) or list(self._objections(given))
@@ -75,8 +85,9 @@ class Stateful:
                 f"this state does not fit {type(self).__name__}, and nothing was loaded: "
                 + "; ".join(wrong)
             )
+        copies = {name: given[name].copy() for name in own}  # they may be our own arrays
         for name, tensor in own.items():
-            assign(tensor, given[name])
+            assign(tensor, copies[name])
 
 
 def differences(own: Mapping[str, Tensor], given: Mapping[str, Array]) -> Iterator[str]:
@@ -91,3 +102,5 @@ def differences(own: Mapping[str, Tensor], given: Mapping[str, Array]) -> Iterat
             yield f"{name} has shape {there.shape}, and here {here.shape}"
         elif not np.can_cast(there.dtype, here.dtype, "safe"):
             yield f"{name} is {there.dtype}, and here {here.dtype}"
+        if is_read_only(here):
+            yield f"{name} is read-only here"

@@ -15,22 +15,18 @@ from .optimizers import POSITIVE, checked, listed, with_gradients
 
 @primitive(r"\lVert $gradients \rVert")
 def global_norm(*gradients: Any) -> Any:
-    """The norm of all gradients as one vector, in float64: squares of float32 fit in there."""
-    norms = [np.linalg.norm(np.asarray(g, dtype=np.float64).ravel()) for g in gradients]
-    norm = math.hypot(*norms)
-    if not math.isfinite(norm):
-        worst = [i for i, n in enumerate(norms) if not math.isfinite(n)]
-        raise FloatingPointError(
-            f"the norm of the gradients is {norm}, because of gradient {worst[0]} of those that "
-            f"there are: no gradient was changed. Find the op with `with ag.debug():`"
-        )
-    return np.array(norm)
+    """The norm of all gradients as one vector, in float64, scaled so that squares fit in there."""
+    vectors = [np.asarray(g, dtype=np.float64).ravel() for g in gradients]
+    _, exponent = math.frexp(max([float(np.abs(v).max(initial=0)) for v in vectors]))
+    norms = [np.linalg.norm(np.ldexp(v, -exponent)) for v in vectors]
+    with np.errstate(over="ignore"):
+        return np.asarray(np.ldexp(math.hypot(*norms), exponent))
 
 
 @primitive(r"\min(1, c / $norm) $gradient")
 def shortened(gradient: Any, norm: Any, *, max_norm: float, out: Any) -> Any:
     """A gradient's part in a step of bounded norm."""
-    return np.multiply(gradient, max_norm / max(float(norm), max_norm), out=out)
+    return np.multiply(gradient, max_norm / norm.item() if norm > max_norm else 1.0, out=out)
 
 
 @primitive(r"\operatorname{clip}($gradient)")
@@ -47,9 +43,9 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     Parameters
     ----------
     parameters : iterable of Tensor
-        Those without a gradient are left out.
+        Those without a gradient are left out, and so are frozen ones.
     max_norm : float
-        Positive.
+        Positive; ``math.inf`` to measure the norm only.
 
     Returns
     -------
@@ -81,10 +77,17 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     >>> w.grad
     Tensor([0.6, 0.8], dtype=float64)
     """
-    max_norm = checked("max_norm", max_norm, POSITIVE)
-    gradients = [gradient for _, _, gradient in with_gradients(listed(parameters))]
-    norm = global_norm(*gradients)
-    for gradient in gradients:
+    max_norm = checked("max_norm", max_norm, ("a positive number", math.ulp(0.0), math.inf))
+    found = with_gradients(listed(parameters))
+    norm = global_norm(*[gradient for _, _, gradient in found])
+    if not np.isfinite(norm.data):
+        worst = [i for i, _, gradient in found if not np.isfinite(gradient.data).all()]
+        cause = f"because of parameter {worst[0]}" if worst else "too large to be a number"
+        raise FloatingPointError(
+            f"the norm of the gradients is {norm.item()}, {cause}: no gradient was changed. Find "
+            f"the op with `with ag.debug():`"
+        )
+    for _, _, gradient in found:
         write(gradient, shortened, (gradient, norm), {"max_norm": max_norm})
     return float(norm.item())
 
@@ -97,7 +100,7 @@ def clip_grad_value(parameters: Iterable[Tensor], max_value: float) -> None:
     Parameters
     ----------
     parameters : iterable of Tensor
-        Those without a gradient are left out.
+        Those without a gradient are left out, and so are frozen ones.
     max_value : float
         Positive.
 

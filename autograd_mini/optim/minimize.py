@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from ..core.graph import listen
 from ..core.tensor import Tensor, assign, described
 from ..functional import pulled_back
-from .optimizers import POSITIVE, checked, listed, whole
+from ..nn.checks import whole
+from .optimizers import POSITIVE, checked, listed
 
 Vector = NDArray[np.float64]
 Cost = Callable[[], Tensor]
@@ -74,6 +75,11 @@ class Problem:
         self.parameters = parameters
         self.ends = np.cumsum([parameter.size for parameter in parameters])[:-1]
         self.start = self.joined(parameters)
+        if not self.start.size:
+            raise ValueError("the parameters have no elements: there is nothing to minimise by")
+        self.point = b""  # where the cost was evaluated last, with its graph
+        self.y: Tensor | None = None
+        self.slopes: list[Tensor] | None = None  # the gradients there, with a graph of their own
         self.best, self.lowest = self.start, np.inf
         self.history: list[float] = []
         self.seen: dict[bytes, tuple[float, float]] = {}  # since the last iteration
@@ -92,14 +98,22 @@ class Problem:
         for parameter, part in zip(self.parameters, self.parted(x), strict=True):
             assign(parameter, part)
 
-    def gradients(self, x: Vector, create_graph: bool = False) -> tuple[Tensor, list[Tensor]]:
-        """The cost at a point, and its gradients."""
+    def evaluated(self, x: Vector) -> Tensor:
+        """The cost at a point, with its graph: that of the last point is kept."""
+        if self.y is not None and self.point == x.tobytes():
+            return self.y
+        self.y = self.slopes = None  # so that there is never more than one graph
         self.place(x)
         with listen(recording=True):
             y = self.cost()
         if not isinstance(y, Tensor) or y.size != 1:
             what = f"the tensor {described(y)}" if isinstance(y, Tensor) else f"{y!r:.80}"
             raise ValueError(f"cost() must return a Tensor that is one number, not {what}")
+        self.point, self.y = x.tobytes(), y
+        return y
+
+    def gradients(self, y: Tensor, create_graph: bool = False) -> list[Tensor]:
+        """The gradients of the cost."""
         found = []
         for i, gradient in enumerate(pulled_back(y, self.parameters, None, create_graph)):
             if gradient is None:
@@ -108,12 +122,12 @@ class Problem:
                     f"({described(self.parameters[i])}): leave it out, or use it in cost()"
                 )
             found.append(gradient)
-        return y, found
+        return found
 
     def value_and_gradient(self, x: Vector) -> tuple[float, Vector]:
         """What SciPy asks for."""
-        y, found = self.gradients(x)
-        value, gradient = float(y.item()), self.joined(found)
+        y = self.evaluated(x)
+        value, gradient = float(y.item()), self.joined(self.gradients(y))
         norm = float(np.linalg.norm(gradient))
         if not self.history:
             if not np.isfinite([value, norm]).all():
@@ -129,15 +143,24 @@ class Problem:
 
     def curvature(self, x: Vector, direction: Vector) -> Vector:
         """The product of the Hessian with a vector: the gradient of ``<gradient, vector>``."""
-        _, found = self.gradients(x, create_graph=True)
+        y = self.evaluated(x)
+        if self.slopes is None:
+            self.slopes = self.gradients(y, create_graph=True)
         with listen(recording=True):
-            pairs = zip(found, self.parted(direction), strict=True)
+            pairs = zip(self.slopes, self.parted(direction), strict=True)
             product = sum([np.sum(gradient * part) for gradient, part in pairs])
         if not product.requires_grad:  # the cost is linear
             return np.zeros_like(x)
         pulled = pulled_back(product, self.parameters, None, create_graph=False)
         ends = zip(pulled, self.parameters, strict=True)
-        return self.joined([Tensor(np.zeros_like(p.data)) if t is None else t for t, p in ends])
+        result = self.joined([Tensor(np.zeros_like(p.data)) if t is None else t for t, p in ends])
+        if not np.isfinite(result).all():
+            raise FloatingPointError(
+                f"a product of the Hessian with a vector is not finite, where the cost is "
+                f"{y.item()}. The parameters are those of the start: start elsewhere, or take a "
+                f"method that needs no Hessian, such as 'L-BFGS-B'"
+            )
+        return result
 
     def iteration(self, x: Vector) -> Iteration:
         """Note that an iteration has ended at a point, and go there."""
@@ -145,7 +168,8 @@ class Problem:
         if key not in self.seen:
             self.value_and_gradient(x)
         value, norm = self.seen[key]
-        self.place(x)
+        if key != self.point:  # else they are there, and a write would make the graph useless
+            self.place(x)
         self.history.append(value)
         self.seen = {key: (value, norm)}
         return Iteration(len(self.history) - 1, value, norm)
@@ -196,13 +220,15 @@ def minimize(
     Raises
     ------
     FloatingPointError
-        If the cost or its gradient is not finite at the start, or the cost at the end.
+        If the cost or its gradient is not finite at the start, a product with the Hessian on the
+        way, or the cost at the end.
     ModuleNotFoundError
         If SciPy, or tqdm for ``progress``, is missing.
     RuntimeError
         If the cost was not computed from one of the parameters.
     TypeError, ValueError
-        If parameters, method or options are wrong, or the cost is not one number.
+        If parameters, method or options are wrong, the parameters have no elements, or the cost is
+        not one number.
 
     Notes
     -----

@@ -24,6 +24,7 @@ import numpy as np
 from ..core.graph import Array
 from ..core.primitive import Primitive, primitive
 from ..core.tensor import Tensor, assign, described, refuse_computed, write
+from ..nn.checks import is_read_only
 from ..nn.state import Stateful
 
 # ---- what is checked ----------------------------------------------------------------------------
@@ -42,13 +43,6 @@ def checked(name: str, value: Any, wanted: tuple[str, float, float]) -> float:
     if not lowest <= number <= highest:
         raise ValueError(f"{name} must be {words}, not {value}")
     return number
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A whole number that was given."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} must be a whole number, {least} or more, not {value!r:.80}")
-    return int(value)
 
 
 def listed(parameters: Iterable[Tensor]) -> list[Tensor]:
@@ -71,6 +65,11 @@ def listed(parameters: Iterable[Tensor]) -> list[Tensor]:
                 f"parameter {i} ({described(tensor)}) wants no gradient: make it with "
                 f"requires_grad=True"
             )
+        if is_read_only(tensor):
+            raise ValueError(
+                f"parameter {i} ({described(tensor)}) is read-only, and cannot be changed: make it "
+                f"of array.copy()"
+            )
         if places.setdefault(id(tensor), i) != i:
             raise ValueError(
                 f"parameters {places[id(tensor)]} and {i} are the same tensor "
@@ -80,12 +79,14 @@ def listed(parameters: Iterable[Tensor]) -> list[Tensor]:
 
 
 def with_gradients(parameters: list[Tensor]) -> list[tuple[int, Tensor, Tensor]]:
-    """The place, parameter and gradient of all that have a gradient; there must be one."""
-    found = [(i, p, p.grad) for i, p in enumerate(parameters) if p.grad is not None]
+    """The place, parameter and gradient of all that have and want one; there must be one."""
+    found = [
+        (i, p, p.grad) for i, p in enumerate(parameters) if p.grad is not None and p.requires_grad
+    ]
     if not found:
         raise RuntimeError(
-            "no parameter has a gradient: call loss.backward() first, on a loss that was computed "
-            "from these parameters"
+            "no parameter that is not frozen has a gradient: call loss.backward() first, on a loss "
+            "that was computed from these parameters"
         )
     for i, parameter, gradient in found:
         if not isinstance(gradient, Tensor) or gradient.shape != parameter.shape:
@@ -102,7 +103,8 @@ def with_gradients(parameters: list[Tensor]) -> list[tuple[int, Tensor, Tensor]]
 def impossible(state: Mapping[str, Array]) -> Iterator[str]:
     """The rates and numbers of steps in a state that cannot be."""
     for name, value in state.items():
-        if name.endswith(("lr", "steps")) and not 0 <= value < np.inf:
+        is_count = name.rpartition(".")[2] == "steps"  # of all updates, or of those of a parameter
+        if (is_count or name in ("lr", "base_lr")) and not 0 <= value < np.inf:
             yield f"{name} is {value}"
 
 
@@ -135,8 +137,8 @@ class Optimizer(Stateful):
     TypeError
         If a parameter is not a Tensor, or a hyperparameter not a number.
     ValueError
-        If there are no parameters, one occurs twice or wants no gradient, or a hyperparameter is
-        out of its range.
+        If there are no parameters, one occurs twice, wants no gradient or is read-only, or a
+        hyperparameter is out of its range.
     RuntimeError
         If a parameter was computed: only leaves can be changed.
 
@@ -200,10 +202,12 @@ class Optimizer(Stateful):
     def step(self) -> None:
         """Change all parameters that have a gradient, by it; the others are left alone.
 
+        So are those that were frozen since, with ``requires_grad = False``.
+
         Raises
         ------
         RuntimeError
-            If no parameter has a gradient.
+            If there is none to change.
         ValueError
             If a gradient has not the shape of its parameter; then nothing has been changed.
         """
@@ -220,7 +224,8 @@ class Optimizer(Stateful):
     def __repr__(self) -> str:
         settings = {"lr": self.lr, **self._hyperparameters}
         listing = ", ".join(f"{name}={value}" for name, value in settings.items())
-        return f"{type(self).__name__}({len(self.parameters)} parameters, {listing})"
+        many = "parameter" if len(self.parameters) == 1 else "parameters"
+        return f"{type(self).__name__}({len(self.parameters)} {many}, {listing})"
 
 
 # ---- rules --------------------------------------------------------------------------------------
@@ -398,7 +403,7 @@ class SGD(Optimizer):
     >>> w.data
     array([ 0.64, -1.28])
     >>> optimizer
-    SGD(1 parameters, lr=0.1, weight_decay=0.0)
+    SGD(1 parameter, lr=0.1, weight_decay=0.0)
     """
 
     def __init__(

@@ -16,8 +16,9 @@ import numpy as np
 from ..core.graph import Array
 from ..core.primitive import Primitive, primitive
 from ..core.tensor import Tensor, write
+from ..nn.checks import whole
 from ..nn.state import Stateful
-from .optimizers import Optimizer, checked, counted, impossible, whole
+from .optimizers import Optimizer, checked, counted, impossible
 
 SHRINKING = ("above 0 and at most 1", math.ulp(0.0), 1.0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.graph import no_grad
 from ..core.tensor import Tensor, unwrapped
 from ..data.splitting import batches, refuse_masked
+from ..nn.checks import whole
 from ..nn.module import Module
 from ..optim import Optimizer, Schedule
 from .checkpoint import Checkpoint, content_of, described
@@ -409,17 +409,6 @@ def checked(metrics: Metrics) -> Metrics:
         if name in TAKEN or name.startswith(VALIDATION):
             raise ValueError(f"no metric can be named {name!r}: the history has that column")
     return metrics
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """A whole number that is not too small."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be a whole number, not {value!r:.80}") from None
-    if number < least:
-        raise ValueError(f"{name} must be at least {least}, not {number}")
-    return number
 
 
 def refuse_strangers(model: Any, optimizer: Any, schedule: Any, rng: Any) -> None:
