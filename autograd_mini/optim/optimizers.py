@@ -85,7 +85,7 @@ def with_gradients(parameters: list[Tensor]) -> list[tuple[int, Tensor, Tensor]]
     ]
     if not found:
         raise RuntimeError(
-            "no parameter that is not frozen has a gradient: call loss.backward() first, on a loss "
+            "no parameter that can change has a gradient: call loss.backward() first, on a loss "
             "that was computed from these parameters"
         )
     for i, parameter, gradient in found:
