@@ -123,12 +123,13 @@ def test_linear_refuses_wrong_arguments(
         nn.Linear(a, b, **{"rng": rng, **options})
 
 
-def test_parameters_have_names_that_errors_and_traces_use(rng: Any) -> None:
-    layer = nn.Linear(3, 2, rng=rng)
-    assert [parameter.name for parameter in layer.parameters()] == ["weight", "bias"]
-    layer.weight.requires_grad = False
-    with pytest.raises(ValueError, match=r"parameter 0 \(weight of shape \(2, 3\) float64\)"):
-        ag.optim.SGD([layer.weight], lr=0.1)
+def test_a_trace_is_named_by_the_parameters_of_a_network(rng: Any) -> None:
+    model = nn.Sequential(nn.Linear(3, 2, rng=rng), nn.Linear(2, 1, rng=rng))
+    with ag.trace() as run:
+        model(np.ones((4, 3)))
+    run.name(dict(model.named_parameters()))
+    np.testing.assert_array_equal(run["0.weight"].array, model[0].weight.data)
+    np.testing.assert_array_equal(run["1.bias"].array, model[1].bias.data)
 
 
 # ---- Flatten ------------------------------------------------------------------------------------

@@ -29,7 +29,9 @@ def drawn(
         raise ValueError(
             f"the initialiser of {name} was asked for shape {shape} and made {np.shape(values)}"
         )
-    return Tensor(np.array(values, dtype), requires_grad=True, name=name)
+    # It has no name of its own: a network has many weights, and its traces are named by
+    # named_parameters(), whose names say which.
+    return Tensor(np.array(values, dtype), requires_grad=True)
 
 
 class Linear(Module):
