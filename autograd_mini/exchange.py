@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from .core.tensor import Tensor, described, unwrapped
 from .files import write_whole
 from .functional import pulled_back
+from .npz import npz, place_of, refuse_other_packing
 from .trace import Trace, bad, trace
 
 __all__ = [
@@ -418,19 +419,6 @@ def write_arrays(path: str | os.PathLike[str], arrays: Mapping[str, Any]) -> Pat
     return write_whole(path, content)
 
 
-def npz(arrays: Arrays) -> bytes:
-    """Arrays as ``np.savez`` writes them, whatever their names."""
-    if cut := [name for name in arrays if "\0" in name]:
-        raise ValueError(f"an npz file cannot hold the name {cut[0]!r}, which has a null in it")
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, array in arrays.items():
-            member = zipfile.ZipInfo(f"{name}.npy")  # without the time of day: always the same file
-            with archive.open(member, "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, array, allow_pickle=False)
-    return content.getvalue()
-
-
 def json_text(arrays: Arrays) -> bytes:
     """Arrays as one JSON object, a line for each."""
     lines = [f"{json.dumps(name)}: {json.dumps(a.tolist())}" for name, a in arrays.items()]
@@ -537,6 +525,7 @@ def from_npz(content: bytes) -> Numbers:
                 name = checked_name(member.filename.removesuffix(".npy"))
                 if name in arrays:
                     raise ValueError(f"there are two arrays named {name}")
+                refuse_other_packing(name, member)
                 arrays[name] = from_npy(name, archive.read(member))
     except RuntimeError as error:  # a password, or a method that this Python does not know
         raise ValueError(f"packed in a way that is not read here ({shown(error)})") from error
@@ -547,21 +536,11 @@ def from_npz(content: bytes) -> Numbers:
 
 def from_npy(name: str, content: bytes) -> NDArray[Any]:
     """One array of an npz file, after a look at what its header declares."""
-    file = io.BytesIO(content)
-    header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    try:
-        shape, columns_first, dtype = header[np.lib.format.read_magic(file)](file)
-    except Exception as error:  # NumPy reads it as Python, and that can fail in many ways
-        raise ValueError(f"{name} is not an array in NumPy's format") from error
-    if dtype.hasobject:
-        raise ValueError(f"{name} holds Python objects (a pickle), which are never loaded")
+    offset, shape, dtype, columns_first = place_of(name, content)
     if dtype.kind not in "iuf" or dtype == np.float16:
         raise ValueError(f"{name} is {shown(dtype)}: write float64 or float32")
     refuse_shape(name, shape)
-    data = content[file.tell() :]
+    data = content[offset:]
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"{name} is declared as {shape} of {dtype}, and has {len(data)} bytes")
     array = np.frombuffer(data, dtype).reshape(shape, order="F" if columns_first else "C")

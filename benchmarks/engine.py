@@ -41,9 +41,9 @@ import numpy as np
 from numpy import add, divide, exp, greater, log, maximum, multiply, subtract
 
 import autograd_mini as ag
+from autograd_mini.files import write_whole
 
 HERE = Path(__file__).resolve().parent
-BEGIN, END = "<!-- numbers: begin -->", "<!-- numbers: end -->"
 RATE = 0.1  # of the gradient descent
 OPS = 200  # in the chain
 
@@ -612,44 +612,49 @@ def table(rows: list[Row]) -> str:
     return "\n".join(lines)
 
 
-def replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
-
-
-def write_readme(rows: list[Row]) -> None:
-    """Put the table between the markers of README.md."""
+def write_readme(rows: list[Row], marker: str) -> None:
+    """Put the table between the two comments of README.md that have a marker."""
     path = HERE / "README.md"
-    before, rest = path.read_text(encoding="utf-8").split(BEGIN)
-    _, after = rest.split(END)
-    replace(path, f"{before}{BEGIN}\nMeasured on {machine()}.\n\n{table(rows)}\n{END}{after}")
+    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
+    before, rest = path.read_text(encoding="utf-8").split(begin)
+    _, after = rest.split(end)
+    text = f"{before}{begin}\nMeasured on {machine()}.\n\n{table(rows)}\n{end}{after}"
+    write_whole(path, text.encode())
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Measure, print, and write down if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.engine", description=__doc__)
+def measure(
+    module: str,
+    description: str | None,
+    parts: dict[str, Callable[[int], list[Row]]],
+    repetitions: dict[str, int],
+    arguments: list[str] | None,
+) -> None:
+    """Measure the parts that a command line asks for, print them, and write them down if asked."""
+    parser = argparse.ArgumentParser(prog=f"python -m {module}", description=description)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(parts)}")
     parser.add_argument("--repetitions", type=int, help="how often each contender takes its turn")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file")
     parser.add_argument("--readme", action="store_true", help="put the table into README.md")
     options = parser.parse_args(arguments)
-    if strangers := set(options.parts) - PARTS.keys():
-        parser.error(f"no such part: {', '.join(strangers)}; there are {', '.join(PARTS)}")
+    if strangers := set(options.parts) - parts.keys():
+        parser.error(f"no such part: {', '.join(strangers)}; there are {', '.join(parts)}")
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     rows: list[Row] = []
-    for part in options.parts or PARTS:
-        rows += PARTS[part](options.repetitions or REPETITIONS[part])
+    for part in options.parts or parts:
+        rows += parts[part](options.repetitions or repetitions[part])
     print(f"{machine()}\n\n{table(rows)}")
     if options.json:
         numbers = {"machine": machine(), "rows": [row._asdict() for row in rows]}
-        replace(options.json, json.dumps(numbers, indent=1) + "\n")
+        write_whole(options.json, (json.dumps(numbers, indent=1) + "\n").encode())
     if options.readme:
-        write_readme(rows)
+        write_readme(rows, module)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, and write down if asked to."""
+    measure("benchmarks.engine", __doc__, PARTS, REPETITIONS, arguments)
 
 
 if __name__ == "__main__":

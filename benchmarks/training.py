@@ -17,18 +17,15 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when NumPy is imported
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
-import argparse
 import importlib
 import itertools
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from autograd_mini import data, nn, optim
-from benchmarks.engine import Row, in_turn, installed, machine, replace, table
+from benchmarks.engine import Row, in_turn, installed, measure
 
 Step = Callable[[], float]  # one update; gives the loss that there was before it
 Restart = Callable[[], Any]  # back to the first weights
@@ -257,23 +254,7 @@ REPETITIONS = {"mnist": 9, "lenet": 100}
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and write down if asked to."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
-    parser.add_argument("--repetitions", type=int, help="how often each contender takes its turn")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers to a file")
-    options = parser.parse_args(arguments)
-    if strangers := set(options.parts) - PARTS.keys():
-        parser.error(f"no such part: {', '.join(strangers)}; there are {', '.join(PARTS)}")
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    rows: list[Row] = []
-    for part in options.parts or PARTS:
-        rows += PARTS[part](options.repetitions or REPETITIONS[part])
-    print(f"{machine()}\n\n{table(rows)}")
-    if options.json:
-        numbers = {"machine": machine(), "rows": [row._asdict() for row in rows]}
-        replace(options.json, json.dumps(numbers, indent=1) + "\n")
+    measure("benchmarks.training", __doc__, PARTS, REPETITIONS, arguments)
 
 
 if __name__ == "__main__":

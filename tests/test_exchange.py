@@ -453,6 +453,10 @@ BAD_NPZ = {
     "truncated": (zipped({"dW.npy": npy(np.ones(1000))})[:-200], "not an npz file"),
     "damaged": (damaged, r"damaged one .*CRC"),
     "encrypted": (bytes(encrypted), "packed in a way that is not read here"),
+    "another packing": (
+        zipped({"dW.npy": good}, zipfile.ZIP_BZIP2),
+        "dW is packed in a way that NumPy does not use",
+    ),
     "a pickle": (zipped({"dW.npy": npy(np.array([Bomb()], object))}), "a pickle"),
     "a bare pickle": (zipped({"dW.npy": b"\x80\x04N."}), "dW is not an array"),
     "a pickle in a record": (

@@ -26,6 +26,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: package itself, with the public names; what comes after it uses the package as users do.
 HOUSE = [
     "files",
+    "npz",
     "core.primitive",
     "core.graph",
     "core.tensor",

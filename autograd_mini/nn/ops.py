@@ -74,7 +74,7 @@ def are_probabilities(logits: Array, labels: Array) -> bool:
                 f"are floats"
             )
         return True
-    if logits.ndim and labels.shape == logits.shape[:-1]:
+    if labels.shape == logits.shape[:-1]:
         return False
     raise ValueError(
         f"labels have shape {labels.shape}, and these outputs {logits.shape}: give "

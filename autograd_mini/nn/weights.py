@@ -11,10 +11,9 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..exchange import npz
 from ..files import write_whole
+from ..npz import Declared, npz, opened, refuse_other_than_file
 from .module import Module
-from .npz import Declared, opened, refuse_other_than_file
 
 __all__ = ["load_weights", "save_weights"]
 

@@ -24,11 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.primitive import Primitive
-from ..exchange import npz
 from ..files import remove_unfinished, write_whole
 from ..nn.module import Module
-from ..nn.npz import opened
 from ..nn.weights import Source, fitting
+from ..npz import npz, opened
 from ..optim import CosineLR, Optimizer, Schedule
 from .history import History
 

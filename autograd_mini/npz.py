@@ -1,7 +1,4 @@
-"""Reading npz files that may be anybody's: nothing in them is trusted, and no pickle is loaded.
-
-They are written by `autograd_mini.exchange.npz`.
-"""
+"""npz files: written, and read though they may be anybody's; no pickle is ever loaded."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +31,19 @@ DAMAGE = (
     OverflowError,
     RuntimeError,
 )
+
+
+def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    """Arrays as ``np.savez`` writes them, whatever their names."""
+    if cut := [name for name in arrays if "\0" in name]:
+        raise ValueError(f"an npz file cannot hold the name {cut[0]!r}, which has a null in it")
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # without the time of day: always the same file
+            with archive.open(member, "w", force_zip64=True) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
+    return content.getvalue()
 
 
 class Declared(NamedTuple):
@@ -65,12 +75,11 @@ class Archive:
             name = member.filename.removesuffix(".npy")
             if name == member.filename:
                 raise ValueError(f"{name!r} in it is no array")
-            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ValueError(f"{name!r} is packed in a way that NumPy does not use")
+            refuse_other_packing(repr(name), member)
             if name in self._places:
                 raise ValueError(f"there are two arrays named {name!r}")
             with archive.open(member) as file:
-                place = place_of(name, file.read(HEADER))
+                place = place_of(repr(name), file.read(HEADER))
             size = place.offset + math.prod(place.shape) * place.dtype.itemsize
             if min(place.shape, default=0) < 0 or member.file_size != size:
                 raise ValueError(f"{name!r} is declared as {place.shape}, and has another size")
@@ -91,15 +100,21 @@ class Archive:
         return array.astype(place.dtype.newbyteorder("="))
 
 
-def place_of(name: str, start: bytes) -> Place:
+def refuse_other_packing(label: str, member: zipfile.ZipInfo) -> None:
+    """Raise at a part that Python would unpack in one go, however large it is."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{label} is packed in a way that NumPy does not use")
+
+
+def place_of(label: str, start: bytes) -> Place:
     """What the first bytes of an array in NumPy's format say."""
     file = io.BytesIO(start)
     try:
         shape, columns_first, dtype = FORMATS[np.lib.format.read_magic(file)](file)
     except Exception as error:  # NumPy reads it as Python, and that can fail in many ways
-        raise ValueError(f"{name!r} in it is not an array in NumPy's format") from error
+        raise ValueError(f"{label} is not an array in NumPy's format") from error
     if dtype.hasobject:
-        raise ValueError(f"{name!r} holds Python objects (a pickle), which are never loaded")
+        raise ValueError(f"{label} holds Python objects (a pickle), which are never loaded")
     return Place(file.tell(), shape, dtype, columns_first)
 
 
