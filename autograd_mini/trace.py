@@ -20,7 +20,7 @@ import numpy as np
 from .core import graph
 from .core.graph import Node, leading_to, listen, newest_first
 from .core.primitive import Primitive
-from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped
+from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
 
 PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
 
@@ -39,6 +39,15 @@ class Observer(Protocol):
 
     def writing(self, tensor: Any) -> None:
         """The array of ``tensor`` is about to be overwritten."""
+
+    def entering(self, module: Any, parts: Iterable[tuple[str, Any]]) -> None:
+        """A module is about to be run; it and all in it that has a name are its ``parts``."""
+
+    def leaving(self) -> None:
+        """It has been run."""
+
+
+GOING_BACKWARD = {backpropagate.__code__, Tensor.backward.__code__}
 
 
 class Source(NamedTuple):
@@ -67,6 +76,44 @@ def called_from() -> tuple[Source | None, set[Any]]:
     return frame and Source(frame.f_code.co_filename, frame.f_lineno), passed
 
 
+class Scope:
+    """One call of a module: the calls that happen in it belong together.
+
+    Attributes
+    ----------
+    module : object
+        What was called.
+    kind : str
+        Its class.
+    path : str
+        Its name in the outermost module, ``"layers.0"``; empty for the outermost.
+    name : str
+        Its name in the module around it; of the outermost the variable's, or else the class.
+    parent : Scope or None
+        The call of the module around it.
+    """
+
+    def __init__(self, module: Any, path: str, parent: Scope | None) -> None:
+        self.module = module
+        self.kind = type(module).__name__
+        self.path = path
+        self.parent = parent
+        inner = path.removeprefix(f"{parent.path}.") if parent and parent.path else path
+        self.name = inner or self.kind
+
+    def __repr__(self) -> str:
+        return f"<call of {self.kind} {self.path or self.name}>"
+
+
+class Failure(NamedTuple):
+    """The call that a run ended with: what could not be computed, and why."""
+
+    op: str
+    operands: list[Value]
+    message: str
+    source: Source | None
+
+
 class Value:
     """An array that occurs in a run.
 
@@ -82,6 +129,9 @@ class Value:
         The call that made it.
     gradient : Value or None
         The gradient of the differentiated quantity by this value; None if it was not computed.
+    shares : list of Pull
+        What the gradient is the sum of; empty where it was not computed, or is what the backward
+        pass began with.
     kept : bool
         False if a run made from a graph could not find out what the array held: it may differ.
     """
@@ -96,6 +146,7 @@ class Value:
         self.call = call
         self.name = name
         self.gradient: Value | None = None
+        self.shares: list[Pull] = []
         self.kept = True
 
     @property
@@ -131,6 +182,9 @@ class Call:
         In a rule: the share of a gradient that this call helps to compute.
     source : Source or None
         The line of the user's program; for a rule, that of the forward call.
+    scopes : tuple of Scope
+        The calls of modules in which it happened, the outermost first; for a rule, those of the
+        forward call.
     """
 
     def __init__(
@@ -148,6 +202,7 @@ class Call:
         self.phase = phase
         self.pull = pull
         self.source = source
+        self.scopes: tuple[Scope, ...] = ()
         self.output: Value
 
     def run(self, *arrays: Any) -> Any:
@@ -200,15 +255,27 @@ class Trace:
         All arrays that occur, in order of first use.
     pulls : list of Pull
         The shares of the gradients, in the order in which they were computed.
+    numbers : dict of str to number
+        The numbers among the variables given to `name`.
     result : object
         What the function returned, if `trace` was given one.
+    failure : Failure or None
+        The call that raised inside the ``with`` statement.
     """
 
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.values: list[Value] = []
         self.pulls: list[Pull] = []
+        self.numbers: dict[str, int | float] = {}
         self.result: Any = None
+        self.failure: Failure | None = None
+        self._seeds: list[Value] = []
+        self._scopes: tuple[Scope, ...] = ()
+        self._modules: dict[int, list[Scope]] = {}  # calls of outermost ones
+        self._paths: dict[int, str] = {}
+        self._names: dict[int, str] = {}  # of the modules' arrays
+        self._provisional: set[Value] = set()  # those that have a name from there
         self._by_array: dict[int, Value] = {}
         self._by_node: dict[Node, Value] = {}
         self._pulling: Pull | None = None
@@ -217,7 +284,9 @@ class Trace:
         self._listen = listen(observer=self)
 
     @classmethod
-    def of_graph(cls, y: Tensor, names: Mapping[str, Any] | None = None) -> Trace:
+    def of_graph(
+        cls, y: Tensor, names: Mapping[str, Any] | None = None, *, gradients: bool = False
+    ) -> Trace:
         """The run that computed a tensor, made afterwards from the graph that it left behind.
 
         A graph keeps what the rules ask for, and the Tensors in ``names`` have their arrays.  Other
@@ -232,6 +301,8 @@ class Trace:
             With a history.
         names : mapping of str to object, optional
             Variables, such as ``locals()``: for the names of values, as in `name`.
+        gradients : bool
+            Whether values shall have the gradients that ``.grad`` of their Tensors holds.
 
         Returns
         -------
@@ -262,14 +333,17 @@ class Trace:
                 kept.setdefault(tensor._node, tensor.data)
         for node in order:
             run._restore(node, kept.get(node))
+            tensor = node.tensor and node.tensor()
+            if gradients and tensor is not None and tensor.grad is not None:
+                run._by_node[node].gradient = Value(tensor.grad.data, "result", None, None)
         return run.name(names or {})
 
-    def differentiate(self, y: Tensor, by: Iterable[Value]) -> None:
-        """Go backward from a tensor of this run, touching no ``.grad``, and record it.
+    def differentiate(self, y: Tensor | Value, by: Iterable[Value]) -> None:
+        """Go backward from a number of this run, touching no ``.grad``, and record it.
 
         Parameters
         ----------
-        y : Tensor
+        y : Tensor or Value
             One number.
         by : iterable of Value
             The values whose gradients shall be computed, with all on the way to them.
@@ -277,20 +351,90 @@ class Trace:
         Raises
         ------
         RuntimeError
-            If an array that is needed has been changed in place since.
+            If nothing was recorded, or an array that is needed has been changed in place since.
         """
         wanted = {*by}
         targets = [node for node, value in self._by_node.items() if value in wanted]
+        if isinstance(y, Value):
+            y = wrap(y.live, next((node for node, v in self._by_node.items() if v is y), None))
         order = leading_to(targets, newest_first(history(y)))
-        with self:
+        with self._listen:
             backpropagate(order, targets, cotangent_of(y, None), False)
+
+    @property
+    def cost(self) -> Value | None:
+        """What was differentiated last; None if the run has not gone backward."""
+        return self._seeds[-1] if self._seeds else None
+
+    def differentiated(self, wrt: Iterable[Any] | None = None) -> tuple[Value, list[Value]]:
+        """The cost of the run, and the values by which its gradients are wanted.
+
+        A run that has not gone backward, or not to all of these, does so now, from what its
+        function returned or from the last number that it computed.
+
+        Parameters
+        ----------
+        wrt : iterable of str, Tensor, ndarray or Value, optional
+            Which values; by default all parameters that the cost was computed from.
+
+        Returns
+        -------
+        Value, list of Value
+
+        Raises
+        ------
+        KeyError
+            If something in ``wrt`` does not occur in the run.
+        ValueError
+            If there is no number to differentiate, or it does not depend on something in ``wrt``.
+        RuntimeError
+            If an array that is needed has been changed in place since.
+
+        Examples
+        --------
+        >>> import autograd_mini as ag
+        >>> w = ag.Tensor(3.0, requires_grad=True, name="w")
+        >>> cost, (by,) = ag.trace(lambda: (w - 1.0) ** 2).differentiated(["w"])
+        >>> float(cost.array), float(by.gradient.array)
+        (4.0, 4.0)
+        """
+        wanted = None if wrt is None else [x if isinstance(x, Value) else self[x] for x in wrt]
+        cost = self.cost or self._last_number()
+        parameters = [value for value in self.values if value.kind == "parameter"]
+        missing = [x for x in wanted or () if x.gradient is None]
+        if self.cost is None or missing:
+            self.differentiate(cost, [*parameters, *missing])
+        for value in missing:
+            if value.gradient is None:
+                raise ValueError(
+                    f"{cost.name or 'the cost'} does not depend on {value.name or repr(value)}, or "
+                    f"not through Tensors that record: make it ag.Tensor(..., requires_grad=True)"
+                )
+        if wanted is None:
+            wanted = [value for value in parameters if value.gradient]
+        return cost, wanted
+
+    def _last_number(self) -> Value:
+        """What a run is taken to be for: the number that it ended with."""
+        recorded = {*self._by_node.values()}
+        result = self.find(self.result) if isinstance(self.result, Tensor) else None
+        outputs = [result] if result else [call.output for call in reversed(self.forward)]
+        for value in outputs:
+            if value.array.size == 1 and value in recorded:
+                return value
+        raise ValueError(
+            "this run has no number that depends on a Tensor with requires_grad=True, so there is "
+            "nothing to differentiate: record the computation of a cost"
+        )
 
     def __enter__(self) -> Trace:
         self._listen.__enter__()
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self._listen.__exit__(*error)
+    def __exit__(self, *raised: Any) -> None:
+        self._listen.__exit__(*raised)
+        if raised and raised[1] is not None:
+            self.failure = self._failure(raised[1])
 
     @property
     def forward(self) -> list[Call]:
@@ -327,6 +471,7 @@ class Trace:
         """Give values the names of variables, such as ``locals()``.
 
         What is no array of this run is passed over, and so is a second name for the same array.
+        Numbers are remembered in `numbers`, and the names of modules are those of their calls.
 
         Parameters
         ----------
@@ -340,8 +485,13 @@ class Trace:
         """
         for name, thing in names.items():
             value = self.find(thing)
-            if value is not None and value.name is None:
+            if value is not None and (value.name is None or value in self._provisional):
                 value.name = name
+                self._provisional.discard(value)
+            elif isinstance(thing, int | float) and not isinstance(thing, bool):
+                self.numbers.setdefault(name, thing)
+            for scope in self._modules.get(id(thing), ()):
+                scope.name = name
         return self
 
     def __str__(self) -> str:
@@ -366,13 +516,14 @@ class Trace:
     def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
         """Write a call down."""
         source, passed = called_from()
-        backward = backpropagate.__code__ in passed
+        backward = not passed.isdisjoint(GOING_BACKWARD)
         pull = self._pulling if graph.pull_back.__code__ in passed else None
         overwritten = self._overwritten
         used = tuple([overwritten if x is y else self._value_of(x) for x in operands])
         call = Call(primitive, used, statics, "backward" if backward else "forward", pull, source)
+        call.scopes = self._scopes
         if pull:
-            call.source = pull.call.source
+            call.source, call.scopes = pull.call.source, pull.call.scopes
             pull.calls.append(call)
         call.output = self._add(y, "result", call, written=overwritten is not None)
         self._overwritten = None
@@ -389,9 +540,13 @@ class Trace:
     def delivered(self, node: Node, cotangent: Any) -> None:
         """Note the gradient of a value, and the shares that it is the sum of."""
         gradient = self._value_of(cotangent)
-        if node in self._by_node:
-            self._by_node[node].gradient = gradient
-        first, *others = self._shares.pop(node, [None])
+        shares = self._shares.pop(node, [])
+        value = self._by_node.get(node)
+        if value:
+            value.gradient, value.shares = gradient, [share for share in shares if share]
+            if not shares and value.call and value.call.phase == "forward":
+                self._seeds.append(value)
+        first, *others = shares or [None]
         for share in reversed(others):  # each was added to the sum of those before it
             gradient, latest = gradient.call.operands
             if share:
@@ -402,6 +557,46 @@ class Trace:
     def writing(self, tensor: Tensor) -> None:
         """Keep the value that is about to be overwritten; what comes is another value."""
         self._overwritten = self._value_of(tensor)
+
+    def entering(self, module: Any, parts: Iterable[tuple[str, Any]]) -> None:
+        """Open a scope, and learn the names of what is in an outermost module."""
+        parent = self._scopes[-1] if self._scopes else None
+        if parent is None:
+            named = dict(parts)
+            self._paths = {id(part): name for name, part in named.items()}
+            for name, part in named.items():
+                if isinstance(part, Tensor):
+                    self._names.setdefault(id(part.data), name)
+        kind = type(module).__name__
+        scope = Scope(module, self._paths.get(id(module), kind if parent else ""), parent)
+        if parent is None:
+            self._modules.setdefault(id(module), []).append(scope)
+        self._scopes += (scope,)
+
+    def leaving(self) -> None:
+        """Close a scope."""
+        self._scopes = self._scopes[:-1]
+
+    def _failure(self, error: BaseException) -> Failure:
+        """What was being called when something raised, by the frames that it passed."""
+        op, source, trace = type(error).__name__, None, error.__traceback__
+        operands: list[Value] = []
+        while trace:
+            frame, code = trace.tb_frame, trace.tb_frame.f_code
+            names = code.co_varnames[: code.co_argcount]
+            given = [frame.f_locals.get(name) for name in names]
+            flat = [y for x in given for y in (x if isinstance(x, tuple | list) else [x])]
+            if not code.co_filename.startswith(PACKAGE):
+                source = Source(code.co_filename, trace.tb_lineno)
+                op, operands = type(error).__name__, []
+            elif arrays := [x for x in flat if isinstance(x, Tensor | np.ndarray)]:
+                named = next((x for x in given if isinstance(x, Primitive)), None)
+                of_class = names[0] == "self" and not isinstance(given[0], Tensor)
+                op = type(given[0]).__name__ if of_class else code.co_name.strip("_")
+                op = named.name if named else op
+                operands = [self._value_of(x) for x in arrays]
+            trace = trace.tb_next
+        return Failure(op, operands, str(error), source)
 
     def _value_of(self, operand: Any) -> Any:
         """The value that an operand is, a new one if it comes from outside or has been changed."""
@@ -416,7 +611,10 @@ class Trace:
 
     def _add(self, thing: Any, kind: str, call: Call | None, written: bool = False) -> Value:
         """Enter a new value."""
-        value = Value(unwrapped(thing), kind, call, getattr(thing, "name", None), written)
+        live, name = unwrapped(thing), getattr(thing, "name", None)
+        value = Value(live, kind, call, name or self._names.get(id(live)), written)
+        if not name and value.name:
+            self._provisional.add(value)
         return self._enter(value, thing._node if isinstance(thing, Tensor) else None)
 
     def _enter(self, value: Value, node: Node | None) -> Value:
@@ -626,6 +824,12 @@ class Debug:
 
     def writing(self, tensor: Tensor) -> None:
         """Nothing to complain of either: the engine knows of this write."""
+
+    def entering(self, module: Any, parts: Iterable[tuple[str, Any]]) -> None:
+        """Nothing to complain of."""
+
+    def leaving(self) -> None:
+        """Nothing to complain of."""
 
 
 def debug() -> listen:

@@ -52,6 +52,8 @@ class Listener:
         self.pulled: list[tuple[Any, int]] = []
         self.delivered_to: list[tuple[Any, Any]] = []
         self.written: list[Any] = []
+        self.entered: list[Any] = []
+        self.left = 0
 
     def heard(self, primitive: Any, operands: Any, statics: Any, y: Any) -> None:
         self.heard_of.append((primitive, operands, statics, y))
@@ -64,6 +66,12 @@ class Listener:
 
     def writing(self, tensor: Any) -> None:
         self.written.append((tensor, tensor.data.copy()))
+
+    def entering(self, module: Any, parts: Any) -> None:
+        self.entered.append(module)
+
+    def leaving(self) -> None:
+        self.left += 1
 
     @property
     def names(self) -> list[str]:

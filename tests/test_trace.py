@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import autograd_mini as ag
+from autograd_mini import nn
 from autograd_mini.core import ops
 from autograd_mini.trace import Value, array_of
 
@@ -434,3 +435,185 @@ def test_a_run_of_a_graph_knows_a_layer_of_which_a_part_is_constant(by):
         bias = ag.Tensor(bias, requires_grad=True)
     J = np.sum(ag.nn.functional.linear(np.ones((4, 3)), weight, bias))
     assert ag.Trace.of_graph(J)[J].array == J.data
+
+
+# ---- what a run is for --------------------------------------------------------------------------
+
+
+def test_the_cost_of_a_run_is_what_was_differentiated_last():
+    w = ag.Tensor(3.0, requires_grad=True)
+    with ag.trace() as run:
+        a = w * 2.0
+        b = a * a
+        assert run.cost is None
+        b.backward()
+        assert run.cost is run[b]
+        a.backward()
+    assert run.cost is run[a]
+    assert run.cost.shares == []
+
+
+def test_shares_are_those_of_the_latest_backward_pass():
+    w = ag.Tensor(3.0, requires_grad=True)
+    with ag.trace() as run:
+        loss = w * w
+        ag.gradients(loss, [w])
+        first = run[w].shares
+        ag.gradients(loss, [w])
+    assert [share.position for share in first] == [share.position for share in run[w].shares]
+    assert not {*first} & {*run[w].shares}
+    assert sum(share.result.array for share in run[w].shares) == run[w].gradient.array == 6.0
+
+
+def test_adding_to_a_gradient_that_is_there_already_is_no_part_of_the_computation():
+    w = ag.Tensor(3.0, requires_grad=True)
+    (w * w).backward()
+    with ag.trace() as run:
+        (w * w).backward()
+    assert [call.primitive.name for call in run.forward] == ["multiply"]
+
+
+def test_a_run_that_did_not_go_backward_is_differentiated_when_it_is_asked_for():
+    w, v = (ag.Tensor(x, requires_grad=True, name=name) for x, name in ((3.0, "w"), (5.0, "v")))
+    run = ag.trace(lambda: w * v + 1.0)
+    cost, by = run.differentiated()
+    assert cost.array == 16.0
+    assert [(x.name, float(x.gradient.array)) for x in by] == [("w", 5.0), ("v", 3.0)]
+    assert run.differentiated([v]) == (cost, [run["v"]])
+    assert w.grad is None
+
+
+def test_gradients_that_a_backward_pass_left_out_are_added():
+    w, v = (ag.Tensor(x, requires_grad=True, name=name) for x, name in ((3.0, "w"), (5.0, "v")))
+    with ag.trace() as run:
+        a = w * v
+        ag.gradients(a * a, [w])
+    assert run["v"].gradient is None
+    _, (by,) = run.differentiated(["v"])
+    assert by.gradient.array == 2 * 15 * 3
+
+
+def test_what_a_run_cannot_be_differentiated_by_is_said():
+    w, x = ag.Tensor(3.0, requires_grad=True, name="w"), np.arange(3.0)
+    with ag.trace() as run:
+        y = w * x
+        z = y.sum()
+    with pytest.raises(ValueError, match="does not depend on x"):
+        run.name({"x": x}).differentiated(["x"])
+    with pytest.raises(KeyError, match="q does not occur in this run"):
+        run.differentiated(["q"])
+    del z
+    with ag.trace() as run:
+        w * x
+    with pytest.raises(ValueError, match="no number that depends on a Tensor"):
+        run.differentiated()
+
+
+def test_numbers_among_the_variables_are_remembered():
+    w = ag.Tensor(3.0, requires_grad=True)
+    m, yes = 5, True
+    run = ag.trace(lambda: w / m).name({"m": m, "yes": yes, "rate": 0.5, "text": "m"})
+    assert run.numbers == {"m": 5, "rate": 0.5}
+
+
+def test_a_run_of_a_graph_has_the_gradients_that_backward_left_if_asked_for():
+    w = ag.Tensor(3.0, requires_grad=True)
+    loss = w * w
+    loss.backward()
+    assert ag.Trace.of_graph(loss)[w].gradient is None
+    assert ag.Trace.of_graph(loss, gradients=True)[w].gradient.array == 6.0
+
+
+# ---- modules ------------------------------------------------------------------------------------
+
+
+def model_and_run():
+    rng = np.random.default_rng(0)
+    inner = nn.Sequential(nn.ReLU(), nn.Linear(4, 2, rng=rng))
+    model = nn.Sequential(nn.Linear(3, 4, rng=rng), inner)
+    with ag.trace() as run:
+        y = model(rng.standard_normal((5, 3)))
+        loss = (y * y).sum()
+        loss.backward()
+    return model, run
+
+
+def test_calls_know_the_calls_of_modules_that_they_happened_in():
+    _, run = model_and_run()
+    assert [[scope.path for scope in call.scopes] for call in run.forward] == [
+        ["", "0"],
+        ["", "1", "1.0"],
+        ["", "1", "1.1"],
+        [],
+        [],
+    ]
+    relu = run.forward[1].scopes
+    assert [scope.name for scope in relu] == ["Sequential", "1", "0"]
+    assert [scope.kind for scope in relu] == ["Sequential", "Sequential", "ReLU"]
+    assert relu[2].parent is relu[1] is run.forward[2].scopes[1]
+    for call in run.backward:
+        assert call.pull is None or call.scopes == call.pull.call.scopes
+
+
+def test_each_call_of_a_module_is_a_scope_of_its_own():
+    layer = nn.ReLU()
+    x = ag.Tensor([1.0], requires_grad=True)
+    run = ag.trace(lambda: layer(layer(x)))
+    first, second = (call.scopes for call in run.forward)
+    assert first[0] is not second[0]
+
+
+def test_names_of_tensors_beat_variables_and_these_beat_module_attributes():
+    model, run = model_and_run()
+    names = [value.name for value in run.values if value.kind == "parameter"]
+    assert names == ["0.weight", "0.bias", "1.1.weight", "1.1.bias"]
+    run.name({"W1": model[0].weight, "model": model})
+    assert run[model[0].weight].name == "W1"
+    assert run[model[0].bias].name == "0.bias"
+    assert run.name({"other": model[0].weight})["W1"] is run[model[0].weight]
+    assert run.forward[0].scopes[0].name == "model"
+    model[0].weight.name = "own"
+    assert ag.trace(lambda: model(np.ones((1, 3))))["own"].array is not None
+
+
+def test_observers_hear_of_modules_being_entered_and_left_even_if_they_fail(listener):
+    model, _ = model_and_run()
+    with ag.core.graph.listen(observer=listener), pytest.raises(ValueError, match="last axis"):
+        model(np.ones((5, 7)))
+    assert listener.entered == [model, model[0]]
+    assert listener.left == 2
+    with ag.debug():
+        model(np.ones((5, 3)))
+
+
+# ---- failure ------------------------------------------------------------------------------------
+
+
+def failed(function, *args):
+    with pytest.raises(ValueError), ag.trace() as run:  # noqa: PT011 - what is said is looked at
+        function(*args)
+    return run.failure
+
+
+def test_a_failing_run_knows_the_call_that_failed_its_operands_and_the_line():
+    W = ag.Tensor(np.ones((3, 4)), requires_grad=True, name="W")
+    product = failed(lambda: np.exp(W) @ np.ones((3, 4)))
+    assert product.op == "matmul"
+    assert [x.shape for x in product.operands] == [(3, 4), (3, 4)]
+    assert product.operands[0].call.primitive is ops.exp
+    assert "as many columns" in product.message
+    assert "np.ones((3, 4))" in product.source.text
+    total = failed(lambda: W + np.ones(5))
+    assert (total.op, [x.shape for x in total.operands]) == ("add", [(3, 4), (5,)])
+    model, _ = model_and_run()
+    layer = failed(model, np.ones((5, 7)))
+    assert (layer.op, [x.shape for x in layer.operands]) == ("Linear", [(5, 7)])
+
+
+def test_a_failure_in_the_users_own_code_has_no_operands():
+    def fail():
+        raise ValueError("mine")
+
+    failure = failed(fail)
+    assert (failure.op, failure.operands, failure.message) == ("ValueError", [], "mine")
+    assert ag.trace(lambda: ag.Tensor(1.0, requires_grad=True) * 2.0).failure is None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, described
-from ..trace import Trace
+from ..trace import Trace, Value
 from .derivation import Derivation, Line
 from .judge import alike
 from .mistakes import KINDS
@@ -53,7 +53,7 @@ def as_numbers(name: str, thing: Any) -> Array:
 
 
 def resolved(
-    run: Trace, J: Tensor, hand: Mapping[Any, Any], variables: Mapping[str, Any]
+    run: Trace, cost: Value, hand: Mapping[Any, Any], variables: Mapping[str, Any]
 ) -> tuple[list[Line], list[str]]:
     """The hand gradients with their values in the run, and the names of those that have none."""
     lines: list[Line] = []
@@ -72,7 +72,7 @@ def resolved(
             if everything and not hasattr(variable, "dtype"):  # one of the other variables
                 continue
             value = run.find(variable) if isinstance(variable, Tensor) else by_name.get(key[1:])
-        taken = [run[J], *(line.value for line in lines)]
+        taken = [cost, *(line.value for line in lines)]
         if value is None or value in taken or value.kind == "input":
             ignored.append(printable(name))
         else:
@@ -152,17 +152,32 @@ def compare(
     ('dZ1', ('wrong operand',))
     """
     checked_cost(J)
+    variables = sys._getframe(1).f_locals if names is None else names
+    run = Trace.of_graph(J, {**variables})
+    return compared(run, run[J], hand, variables, order=order, hint=hint, precision=precision)
+
+
+def compared(
+    run: Trace,
+    cost: Value,
+    hand: Mapping[Any, Any],
+    variables: Mapping[str, Any],
+    *,
+    order: str = "C",
+    hint: int = 3,
+    precision: float | None = None,
+) -> Comparison:
+    """`compare` for a run that is there already; what it lacks of the backward pass is added."""
     if order not in ("C", "F"):
         raise ValueError(f"order is 'C' (row by row) or 'F' (column by column), not {order!r}")
     if hint not in (0, 1, 2, 3):
         raise ValueError(f"hint is 0, 1, 2 or 3, not {hint!r}")
-    variables = sys._getframe(1).f_locals if names is None else names
-    run = Trace.of_graph(J, {**variables})
     name_complements(run)
-    lines, ignored = resolved(run, J, hand, variables)
-    run.differentiate(J, [line.value for line in lines])
+    lines, ignored = resolved(run, cost, hand, variables)
+    if run.cost is not cost or any(line.value.gradient is None for line in lines):
+        run.differentiate(cost, [line.value for line in lines])
     with np.errstate(all="ignore"):  # hand gradients may hold anything
-        derivation = Derivation(run, run[J], lines, variables, order, precision)
+        derivation = Derivation(run, cost, lines, variables, order, precision)
         return Comparison(derivation, ignored, hint)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Self, overload
 
 import numpy as np
 
+from ..core.graph import listening
 from ..core.tensor import Tensor
 from .state import Stateful
 
@@ -119,8 +120,15 @@ class Module(Stateful):
         )
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
-        """What ``forward`` makes of the inputs."""
-        return self.forward(*inputs, **options)
+        """What ``forward`` makes of the inputs; observers are told which calls belong to it."""
+        observers = listening().observers
+        for observer in observers:
+            observer.entering(self, self._walk())
+        try:
+            return self.forward(*inputs, **options)
+        finally:
+            for observer in observers:
+                observer.leaving()
 
     # -- what it is made of --
 
