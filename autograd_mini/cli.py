@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import autograd_mini as ag
 from autograd_mini import exchange
@@ -114,15 +115,7 @@ def parser() -> argparse.ArgumentParser:
         type=array_file,
         help="arrays named dW1, dZ1, ... in .npz, .json or .csv",
     )
-    check.add_argument(
-        "--order",
-        choices=["C", "F"],
-        default="C",
-        help=(
-            "how flat lists were unrolled: C, row by row, or F, column by column as Octave's "
-            "A(:); %(default)s unless you say so"
-        ),
-    )
+    add_order(check)
     check.add_argument(
         "--hint",
         type=int,
@@ -135,6 +128,32 @@ def parser() -> argparse.ArgumentParser:
     )
     check.add_argument("--json", action="store_true", help="print the report as JSON")
     check.set_defaults(run=run_check)
+
+    explore = subcommands.add_parser(
+        "explore",
+        help="write a page that steps through the backpropagation of a model",
+        description=(
+            "Run MODEL forward and backward, and write an HTML page, one file that needs no "
+            "network, in which every step can be looked at: values, gradients, the rule, and "
+            "which numbers made which."
+        ),
+    )
+    add_model(explore)
+    explore.add_argument(
+        "--manual",
+        metavar="GRADS",
+        type=array_file,
+        help="gradients by hand to show beside: arrays named dW1, dZ1, ... in .npz, .json or .csv",
+    )
+    add_order(explore)
+    explore.add_argument(
+        "--out",
+        metavar="FILE",
+        type=page_file,
+        default=Path("backprop.html"),
+        help="where to; %(default)s unless you say so",
+    )
+    explore.set_defaults(run=run_explore)
     return command
 
 
@@ -146,6 +165,26 @@ def add_model(subcommand: argparse.ArgumentParser) -> None:
         type=Path,
         help="Python file with a function cost; it is executed, so let it be one that you trust",
     )
+
+
+def add_order(subcommand: argparse.ArgumentParser) -> None:
+    """Add the option that says how flat arrays are to be read."""
+    subcommand.add_argument(
+        "--order",
+        choices=["C", "F"],
+        default="C",
+        help=(
+            "how flat lists were unrolled: C, row by row, or F, column by column as Octave's "
+            "A(:); %(default)s unless you say so"
+        ),
+    )
+
+
+def page_file(text: str) -> Path:
+    """Return the path that a text stands for, if it is that of a page."""
+    if Path(text).suffix.lower() not in (".html", ".htm"):
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in .html")
+    return Path(text)
 
 
 def array_file(text: str) -> Path:
@@ -224,25 +263,15 @@ def run_check(options: argparse.Namespace) -> int:
     with blaming_input():
         given = exchange.read_arrays(options.grads)
         model = load(options.model)
-    values, arrays = model.values, given.arrays
-    if exchange.kind_of(options.grads) != ".npz":
-        shapes = {name: array.shape for name, array in values.items()}
-        due = {**{f"d{name}": shape for name, shape in shapes.items()}, **shapes}
-        arrays = exchange.unrolled(arrays, due, options.order)
-    gradients = {name: array for name, array in arrays.items() if name not in values}
-    known = [f"d{name}" for name in model.gradients]
-    if not any(name in gradients for name in known):
-        raise CannotRunError(
-            f"{exchange.shown(options.grads)} has no gradient of this model: they are named "
-            f"{', '.join(known)}"
-        )
+    arrays = shaped(options.grads, given, model, options.order)
+    gradients = of_model(options.grads, arrays, model)
     if given.digits is not None:
         print(
             f"the longest numbers have {given.digits} digits, and so all are judged to "
             f"{given.precision:.0e}; write 17 for a sharper check",
             file=sys.stderr,
         )
-    forward = exchange.differences(arrays, values, given.precision)
+    forward = exchange.differences(arrays, model.values, given.precision)
     with blaming_input():
         report = ag.compare(
             model.J,
@@ -258,6 +287,50 @@ def run_check(options: argparse.Namespace) -> int:
     else:
         print(*forward, report, sep="\n")
     return 0 if right else 1
+
+
+def run_explore(options: argparse.Namespace) -> int:
+    """Run ``autograd-mini explore``."""
+    manual = None
+    with blaming_input():
+        model = load(options.model)
+        if options.manual:
+            given = exchange.read_arrays(options.manual)
+            arrays = shaped(options.manual, given, model, options.order)
+            gradients = of_model(options.manual, arrays, model)
+            manual = ag.check.compare(
+                model.J, gradients, model.names, order=options.order, precision=given.precision
+            )
+        try:
+            page = ag.explore(model.run, manual, options.out)
+        except OSError as error:
+            raise CannotRunError(
+                f"cannot write {exchange.shown(options.out)} ({error.strerror}): choose another "
+                f"--out"
+            ) from error
+    print(f"open {exchange.shown(page)} in a browser")
+    return 0
+
+
+def shaped(path: Path, given: exchange.Numbers, model: exchange.Model, order: str) -> dict[str, Any]:
+    """Return the arrays of a file, those that were written flat in the shapes that they have."""
+    if exchange.kind_of(path) == ".npz":
+        return dict(given.arrays)
+    shapes = {name: array.shape for name, array in model.values.items()}
+    due = {**{f"d{name}": shape for name, shape in shapes.items()}, **shapes}
+    return dict(exchange.unrolled(given.arrays, due, order))
+
+
+def of_model(path: Path, arrays: dict[str, Any], model: exchange.Model) -> dict[str, Any]:
+    """Return those of some arrays that are gradients, if one of them at least is the model's."""
+    gradients = {name: array for name, array in arrays.items() if name not in model.values}
+    known = [f"d{name}" for name in model.gradients]
+    if not any(name in gradients for name in known):
+        raise CannotRunError(
+            f"{exchange.shown(path)} has no gradient of this model: they are named "
+            f"{', '.join(known)}"
+        )
+    return gradients
 
 
 def load(path: Path) -> exchange.Model:

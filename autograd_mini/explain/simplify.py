@@ -1,0 +1,374 @@
+"""Formulas as a lecture has them: constants and signs in front, and what remains of a chain.
+
+Nothing is believed here.  Constants are collected by the rules of arithmetic, and forms such as
+``c (A - Y)`` are guessed; a `Point` then tells whether a formula gives the gradients of the run, and
+those of the same computation at another point, which no coincidence of numbers survives.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..check.replay import Array, Replay
+from ..core import ops
+from ..core.primitive import Primitive, primitive
+from ..symbols import Symbol, named
+from ..trace import Call, Pull, Value
+
+ROUNDING = 4096  # units in the last place that a formula may be off: 1e-12 in float64
+MOST_CANDIDATES = 40  # for the terms of a guess
+FEW = 64  # elements that tell most guesses to be wrong
+
+
+# ---- points at which formulas are proved --------------------------------------------------------
+
+
+class Point:
+    """All values of a computation and their gradients, for some values of its leaves.
+
+    Attributes
+    ----------
+    arrays, gradients : dict of Value to ndarray
+    """
+
+    def __init__(self, arrays: Mapping[Value, Array], gradients: Mapping[Value, Array]) -> None:
+        self.arrays = arrays
+        self.gradients = gradients
+
+    def evaluated(self, symbol: Symbol, leaves: Mapping[Symbol, Leaf]) -> Array:
+        """What an expression gives here."""
+        found: dict[Symbol, Array] = {}
+        for part in parts(symbol):
+            if part.primitive is not None:
+                operands = [found[x] for x in part.operands]
+                found[part] = np.asarray(part.primitive.kernel(*operands, **part.statics))
+            elif part in leaves:
+                value, of, scale = leaves[part]
+                array = self.arrays[value] if of == "value" else self.gradients[value]
+                found[part] = array if scale == 1 else array / scale
+            else:
+                found[part] = part.array
+        return found[symbol]
+
+    def difference(
+        self, symbol: Symbol, leaves: Mapping[Symbol, Leaf], value: Value, scale: float = 1
+    ) -> float:
+        """How far ``scale`` times an expression is from a gradient, relative to its largest."""
+        truth = self.gradients[value]
+        with np.errstate(all="ignore"):
+            off = np.max(np.abs(self.evaluated(symbol, leaves) * scale - truth), initial=0)
+        largest = np.max(np.abs(truth), initial=0)
+        ratio = float(off / largest if largest else off)
+        return ratio if math.isfinite(ratio) else math.inf
+
+    def tolerance(self, value: Value) -> float:
+        """How large a difference rounding can make."""
+        return ROUNDING * float(np.finfo(np.result_type(self.gradients[value], np.float32)).eps)
+
+
+class Leaf(NamedTuple):
+    """What a name in a formula stands for: a value, or its gradient divided by a constant."""
+
+    value: Value
+    of: str  # "value" or "gradient"
+    scale: float = 1
+
+
+def parts(symbol: Symbol) -> list[Symbol]:
+    """An expression and all that it consists of, each after its own operands."""
+    found: dict[Symbol, None] = {}
+    stack = [symbol]
+    while stack:
+        part = stack[-1]
+        missing = [x for x in part.operands if x not in found]
+        stack += missing
+        if not missing:
+            found[stack.pop()] = None
+    return list(found)
+
+
+def point_of_run(replay: Replay, calls: Iterable[Call]) -> Point:
+    """The run itself."""
+    arrays = {x: x.array for call in calls for x in (call.output, *call.operands) if is_value(x)}
+    gradients = {x: x.gradient.array for x in (*replay.shares, replay.cost) if x.gradient}
+    return Point(arrays, gradients)
+
+
+def shaken_point(replay: Replay, calls: list[Call]) -> Point | None:
+    """The same computation on other numbers; None if there is no second point.
+
+    Labels stay between 0 and 1, and what sums to 1 still does.
+    """
+    leaves = dict.fromkeys(x for call in calls for x in call.operands if is_value(x))
+    outputs = {call.output for call in calls}
+    if not replay.is_faithful:
+        return None
+    for size in (0.3, 0.01):
+        rng = np.random.default_rng(0)
+        given = {x: shaken(x, size, rng) for x in leaves if x not in outputs}
+        try:
+            with np.errstate(all="ignore"):
+                arrays = replay.forward(calls, given)
+                gradients = gradients_at(replay, arrays)
+        except (ValueError, TypeError):  # an op refuses these numbers
+            continue
+        if all(np.all(np.isfinite(g)) for g in gradients.values()):
+            return Point(arrays, gradients)
+    return None
+
+
+def gradients_at(replay: Replay, arrays: Mapping[Value, Array]) -> dict[Value, Array]:
+    """The gradients of a run with other values, by the rules as they were recorded."""
+    found = {replay.cost: np.ones(replay.cost.shape)}
+    for pull in replay.pulls:
+        share = replay.share(pull, found[pull.call.output], values=arrays)
+        known = found.get(pull.operand)
+        found[pull.operand] = share if known is None else known + share
+    return found
+
+
+def shaken(value: Value, size: float, rng: np.random.Generator) -> Array:
+    """Other numbers of the same kind."""
+    x = value.array
+    if x.dtype.kind != "f" or not x.size:
+        return x
+    x = x.astype(np.float64)
+    noise = size * rng.uniform(0.3, 1, x.shape)
+    if value.kind == "parameter" or x.min() < 0 or x.max() > 1:
+        signs = rng.choice([-1.0, 1.0], x.shape)
+        return np.where(x == 0, noise * signs, x * (1 + noise * signs))
+    if not any(np.allclose(np.sum(x, axis), 1) for axis in range(x.ndim)):
+        return x + noise * (0.5 - x)
+    for axis in range(x.ndim):  # sums along both axes stay 1 if they were
+        x = (1 - size) * x + size * np.take(x, rng.permutation(x.shape[axis]), axis)
+    return x
+
+
+def is_value(x: Any) -> bool:
+    """Whether an operand is an array of the run."""
+    return isinstance(x, Value)
+
+
+# ---- constants ----------------------------------------------------------------------------------
+
+
+class Numbers:
+    """What the constants of a computation are called: 0.2 is 1/m."""
+
+    def __init__(self, numbers: Mapping[str, float]) -> None:
+        self.units = {
+            name: x
+            for name, x in numbers.items()
+            if abs(x) not in (0, 0.5, 1, 2) and math.isfinite(x)
+        }
+        names = list(self.units)
+        self._products: list[tuple[str, ...]] = [()]
+        self._products += [(name,) for name in names]
+        self._products += list(itertools.combinations(names[:20], 2))
+
+    def leaf(self, x: float) -> Symbol | None:
+        """The symbol of a number that has a name."""
+        name = next((name for name, known in self.units.items() if known == x), None)
+        return None if name is None else named(name, x)
+
+    def symbol(self, c: float) -> Symbol:
+        """A positive constant as an expression of numbers that have names, the simplest one."""
+        for numerator, denominator, (p, q) in self._forms():
+            value = p * math.prod(self.units[n] for n in numerator)
+            value /= q * math.prod(self.units[n] for n in denominator)
+            if math.isclose(value, c, rel_tol=1e-14):
+                above = self._product(p, numerator)
+                below = self._product(q, denominator)
+                return above if below is None else ops.divide(above or Symbol(1), below)  # type: ignore[return-value]
+        for k, p in itertools.product((1, 2, 3, 4), (1, 2)):
+            n = k / (p * c)
+            if 1 < n < 1e9 and math.isclose(n, round(n), rel_tol=1e-14) and k != round(n):
+                return ops.divide(Symbol(k), Symbol(p * round(n)))  # type: ignore[no-any-return]
+        return Symbol(int(c) if float(c).is_integer() and c < 1e15 else c)
+
+    def _forms(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], tuple[int, int]]]:
+        """Quotients of products, those of few factors first."""
+        for factors in range(1, 4):
+            for numerator in self._products[: 1 + len(self.units)]:
+                for denominator in self._products:
+                    disjoint = not {*numerator} & {*denominator}
+                    if len(numerator) + len(denominator) == factors and disjoint:
+                        for k in ((1, 1), (2, 1), (1, 2), (4, 1), (1, 4)):
+                            yield numerator, denominator, k
+
+    def _product(self, k: int, names: tuple[str, ...]) -> Symbol | None:
+        """A number times quantities; None for 1."""
+        factors = [Symbol(k)] * (k != 1) + [named(name, self.units[name]) for name in names]
+        product: Symbol | None = None
+        for factor in factors:
+            product = factor if product is None else ops.multiply(product, factor)
+        return product
+
+
+# ---- constants and signs in front ---------------------------------------------------------------
+
+
+class Term(NamedTuple):
+    """A constant times an expression without one; without ``core``, the constant alone."""
+
+    c: float
+    core: Symbol | None
+
+
+#: Linear in the first operand, and in the second if that is an array.
+LINEAR = {"matmul", "sum", "reduce_sum", "transpose", "reshape", "broadcast_to", "getitem"}
+LINEAR |= {"scatter", "copy"}
+
+
+class Algebra:
+    """Writes expressions with their constants in front: ``(1/m) (A - Y)``.
+
+    Equal expressions become one and the same object, so that ``g a + g a`` is found to be ``2 g a``.
+    """
+
+    def __init__(self, numbers: Numbers) -> None:
+        self.numbers = numbers
+        self._made: dict[Any, Symbol] = {}
+        self._terms: dict[Symbol, Term] = {}
+        self._constants: dict[float, Symbol] = {}
+
+    def term(self, symbol: Symbol) -> Term:
+        """An expression as a constant times one without a constant."""
+        for part in parts(symbol):
+            if part not in self._terms:
+                self._terms[part] = self._collected(part)
+        return self._terms[symbol]
+
+    def symbol(self, term: Term, shape: tuple[int, ...] | None = None) -> Symbol:
+        """The expression that a term is, of a shape if one is given."""
+        if term.core is None:
+            result = self.constant(term.c)
+        elif abs(term.c) == 1:
+            result = term.core if term.c > 0 else self._call(ops.negative, term.core)
+        else:
+            result = self._call(ops.multiply, self.constant(term.c), term.core)
+        return result if shape in (None, result.shape) else self._broadcast(result, shape)
+
+    def constant(self, c: float) -> Symbol:
+        """A number, in the words of `Numbers`."""
+        if c not in self._constants:
+            size = self.numbers.symbol(abs(c)) if c else Symbol(0)
+            self._constants[c] = ops.negative(size) if c < 0 else size
+        return self._constants[c]
+
+    def _call(self, op: Primitive, *operands: Symbol, **statics: Any) -> Symbol:
+        """A call, the same one if it has been made before."""
+        key = op, operands, repr(statics)
+        if key not in self._made:
+            self._made[key] = op(*operands, **statics)
+        return self._made[key]
+
+    def _broadcast(self, symbol: Symbol, shape: Any) -> Symbol:
+        """Repeated to a shape, which is not written."""
+        return self._call(ops.broadcast_to, symbol, shape=shape)
+
+    def _collected(self, symbol: Symbol) -> Term:
+        """The constant of a call, from those of its operands."""
+        op = symbol.primitive
+        if op is None:
+            plain = symbol.name is None and np.ndim(symbol.array) == 0
+            return Term(float(symbol.array), None) if plain else Term(1, symbol)
+        terms = [self._terms[x] for x in symbol.operands]
+        if all(term.core is None for term in terms) and symbol.array.dtype.kind == "f":
+            c = symbol.array.flat[0] if symbol.array.size else 0.0
+            if np.all(symbol.array == c):
+                return Term(float(c), None)
+        rule = RULES.get(op.name)
+        if rule and (found := rule(self, symbol, *terms)):
+            return found
+        if op.name in LINEAR and terms[0].core is not None:
+            second = terms[1].c if op.name == "matmul" and terms[1].core is not None else 1
+            cores = [x.core for x in terms] if op.name == "matmul" else [terms[0].core]
+            others = [self._whole(x) for x in symbol.operands[len(cores) :]]
+            if None not in cores:
+                core = self._call(op, *cores, *others, **symbol.statics)
+                return Term(terms[0].c * second, core)
+        whole = [self._whole(x) for x in symbol.operands]
+        return Term(1, self._call(op, *whole, **symbol.statics))
+
+    def _whole(self, symbol: Symbol) -> Symbol:
+        """An operand with its constant."""
+        return self.symbol(self._terms[symbol], symbol.shape)
+
+    # -- what becomes of constants in each op --
+
+    def _negative(self, symbol: Symbol, x: Term) -> Term:
+        return Term(-x.c, x.core)
+
+    def _multiply(self, symbol: Symbol, a: Term, b: Term) -> Term:
+        if a.core is None or b.core is None:
+            core = a.core if b.core is None else b.core
+        else:
+            core = self._call(ops.multiply, a.core, b.core)
+        assert core is not None
+        return Term(a.c * b.c, self._shaped(core, symbol))
+
+    def _divide(self, symbol: Symbol, a: Term, b: Term) -> Term | None:
+        if b.c == 0:
+            return None
+        if b.core is None:
+            core = a.core
+        else:
+            core = self._call(ops.divide, a.core or Symbol(1), b.core)
+        assert core is not None
+        return Term(a.c / b.c, self._shaped(core, symbol))
+
+    def _square(self, symbol: Symbol, x: Term) -> Term:
+        assert x.core is not None
+        return Term(x.c * x.c, self._call(ops.square, x.core))
+
+    def _where(self, symbol: Symbol, condition: Term, a: Term, b: Term) -> Term | None:
+        if b.core is None and b.c == 0 and a.core is not None:
+            parts = condition.core, a.core, self.symbol(b)
+            return Term(a.c, self._call(ops.where, *parts)) if condition.core else None  # type: ignore[arg-type]
+        return None
+
+    def _add(self, symbol: Symbol, a: Term, b: Term) -> Term:
+        return self.sum(a, b, symbol.shape)
+
+    def _subtract(self, symbol: Symbol, a: Term, b: Term) -> Term:
+        return self.sum(a, Term(-b.c, b.core), symbol.shape)
+
+    def sum(self, a: Term, b: Term, shape: tuple[int, ...]) -> Term:
+        """The sum of two terms, with their constant in front if they have the same."""
+        for x, y in ((a, b), (b, a)):
+            if x.c == 0:
+                return Term(y.c, y.core and self._broadcast_if(y.core, shape))
+        if a.core is b.core:
+            return Term(a.c + b.c, a.core and self._broadcast_if(a.core, shape))
+        if a.c < 0 < b.c:  # what is subtracted comes last
+            a, b = b, a
+        c = abs(a.c) if math.isclose(abs(a.c), abs(b.c), rel_tol=1e-15) and a.core and b.core else 1
+        if a.c < 0 and b.c < 0:
+            c = -c
+        first = self.symbol(Term(a.c / c, a.core))
+        op = ops.add if b.c / c > 0 else ops.subtract
+        second = self.symbol(Term(abs(b.c / c), b.core))
+        return Term(c, self._broadcast_if(self._call(op, first, second), shape))
+
+    def _broadcast_if(self, core: Symbol, shape: tuple[int, ...]) -> Symbol:
+        return core if core.shape == shape else self._broadcast(core, shape)
+
+    def _shaped(self, core: Symbol, symbol: Symbol) -> Symbol:
+        return self._broadcast_if(core, symbol.shape)
+
+
+RULES: dict[str, Callable[..., Term | None]] = {
+    "negative": Algebra._negative,
+    "multiply": Algebra._multiply,
+    "divide": Algebra._divide,
+    "square": Algebra._square,
+    "where": Algebra._where,
+    "add": Algebra._add,
+    "subtract": Algebra._subtract,
+}
