@@ -12,6 +12,8 @@ from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax
 from .core.primitive import Primitive, composite, elementwise, primitive
 from .core.tensor import Tensor, assign
 from .draw import Drawing, draw
+from .explain import Explanation, explain, source
+from .explore import explore
 from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .numpy_functions import elu, gelu, log_sigmoid, silu
 from .trace import Trace, debug, trace
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Drawing",
+    "Explanation",
     "Primitive",
     "Tensor",
     "Trace",
@@ -35,6 +38,8 @@ __all__ = [
     "draw",
     "elementwise",
     "elu",
+    "explain",
+    "explore",
     "fit",
     "gelu",
     "grad",
@@ -57,6 +62,7 @@ __all__ = [
     "silu",
     "softmax",
     "softplus",
+    "source",
     "trace",
     "training",
     "value_and_grad",

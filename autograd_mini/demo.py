@@ -251,23 +251,31 @@ def draw_curve(curve: Curve, kept_step: int, path: Path) -> None:
         write_whole(path, picture.getvalue())
 
 
-def draw_graph(run: ag.Trace, folder: Path) -> None:
-    """Write the computation graph as DOT text, and as a picture where Graphviz is installed."""
+def written(text: str, path: Path) -> Path:
+    """Write a text to a file, and return where it is."""
+    return write_whole(path, f"{text.rstrip()}\n".encode())
+
+
+def show_work(run: ag.Trace, wrong: Gradients, folder: Path) -> None:
+    """Write the graph, the chain rule and the page that steps through it; print where they are."""
     picture = ag.draw(run)
-    picture.save(folder / "graph.gv")
-    print(f"computation graph: {folder / 'graph.gv'}")
-    try:
-        picture.save(folder / "graph.svg")
-        print(f"   as a picture:   {folder / 'graph.svg'}")
-    except (FileNotFoundError, RuntimeError) as reason:
-        print(f"   not as a picture: {reason}")
+    derivation = ag.explain(run, simplify=True)
+    program = ag.source(run, simplify=True)
+    print(
+        f"computation graph: {picture.save(folder / 'graph.svg')}"
+        f"\n   as DOT:         {picture.save(folder / 'graph.gv')}"
+        f"\nthe chain rule:    {written(f'{derivation}', folder / 'derivation.txt')}"
+        f"\n   in LaTeX:       {written(derivation.latex, folder / 'derivation.tex')}"
+        f"\n   as NumPy:       {written(program, folder / 'derivation.py')}"
+        f"\nstep through it:   {ag.explore(run, wrong, folder / 'backprop.html')}"
+    )
 
 
 # ---- the whole -----------------------------------------------------------------------------------
 
 
 def demo(folder: Path, steps: int, seed: int) -> None:
-    """Run it all, print what comes out, and write the pictures into a folder that exists."""
+    """Run it all, print what comes out, and write pictures and page into a folder that exists."""
     rng = np.random.default_rng(seed)
     images, held_out_images, labels, held_out_labels = train_test_split(*digits(), rng=rng)
     training = Examples.of(images, labels)
@@ -298,16 +306,17 @@ def demo(folder: Path, steps: int, seed: int) -> None:
         "differences cannot do much better than 1e-9; rounding alone makes 1e-16.\n"
     )
 
-    draw_graph(step.run, folder)
+    wrong = hand_derived_gradients(training, kept, slip=True)
+    show_work(step.run, wrong, folder)
     draw_curve(curve, kept_step, folder / "learning_curve.svg")
     print(f"learning curve:    {folder / 'learning_curve.svg'}\n")
 
-    wrong = hand_derived_gradients(training, kept, slip=True)
     print(
         "Are the gradients by hand right? ag.compare holds each against autodiff. As in the\n"
         "lecture, dZ1 and dZ2 are m times the derivative of J, which is a convention and no "
         f"mistake.\n\n{ag.compare(step.J, hand, step.names)}\n\n"
         "Now with a slip in one line of the derivation, on which the lines after it build:\n\n"
         "    dZ1 = W2.T @ dZ2 * (1 - Z1**2)\n\n"
-        f"{ag.compare(step.J, wrong, step.names)}"
+        f"{ag.compare(step.J, wrong, step.names)}\n\n"
+        f"{folder / 'backprop.html'} opens at that line."
     )

@@ -1,4 +1,9 @@
-"""Names that attack, break or bend what shows them: they go through every output."""
+"""Names that attack, break or bend what shows them, and programs that pretend to be dot."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 NAMES = [
     '"',
@@ -27,3 +32,28 @@ NAMES = [
     "漢字 한글 שלום مرحبا",
     "x" * 100_000,
 ]
+
+#: Programs in Python.
+HANGING = """
+child = os.fork()
+with open(os.path.join(os.path.dirname(__file__), "pids"), "a") as file:
+    file.write(f"{os.getpid()} ")
+time.sleep(600)
+"""
+ABORTING = """
+import resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+sys.stderr.write("assertion failed")
+sys.stderr.flush()
+os.abort()
+"""
+GARBAGE = "print('garbage')"
+
+
+def dot_in(folder: Path, program: str) -> Path:
+    """Put a program in Python into a folder, under the name of dot."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "dot"
+    path.write_text(f"#!{sys.executable}\nimport os, sys, time\n{program}\n")
+    path.chmod(0o755)
+    return folder

@@ -42,8 +42,9 @@ from autograd_mini.check.site import (
     with_operand,
 )
 from autograd_mini.check.slopes import FULL, numerical_agreement
-from autograd_mini.check.wording import digits, formula, number, printable, text_of, tidy
+from autograd_mini.check.wording import formula, text_of, tidy
 from autograd_mini.core import ops
+from autograd_mini.symbols import digits, number, printable
 from autograd_mini.trace import Trace, Value
 
 Array = Any
@@ -597,7 +598,7 @@ def test_names_are_shown_without_what_a_terminal_obeys(name: str, shown: str) ->
 def test_formulas_of_gradients_are_those_of_the_lecture(net: Recorded) -> None:
     def written(name: str, given: dict[Value, str]) -> str:
         pulls = net.replay.leading_to(net[name], given)
-        return formula(net.replay, net[name], pulls, given, number)
+        return formula(net[name], pulls, given, number)
 
     assert written("Z", {net["A"]: "dA"}) == "dA * (1 - A**2)"
     assert written("X", {net["Z"]: "dZ"}) == "W.T @ dZ"
@@ -609,7 +610,7 @@ def test_formulas_of_gradients_are_those_of_the_lecture(net: Recorded) -> None:
 def test_a_negative_share_is_subtracted_in_a_formula() -> None:
     at = Recorded(lambda v: np.sum(np.sin(v.w)) - np.sum(v.w * 3.0), w=np.array([1.0, 2.0]))
     pulls = at.replay.leading_to(at["w"], at.seed)
-    text = formula(at.replay, at["w"], pulls, dict.fromkeys(at.seed, "1"), number)
+    text = formula(at["w"], pulls, dict.fromkeys(at.seed, "1"), number)
     assert "+ -" not in text
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor, described
+from ..symbols import printable
 from ..trace import Trace, Value
 from .derivation import Derivation, Line
 from .judge import alike
@@ -17,7 +18,6 @@ from .mistakes import KINDS
 from .replay import Array
 from .report import Report, plain
 from .slopes import numerical_agreement
-from .wording import printable
 
 __all__ = ["Comparison", "Line", "compare"]
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.tensor import unwrapped
+from ..symbols import printable
 from ..trace import Trace, Value
 from .diagnosis import Explanation, explanations
 from .judge import Constants, Judge, alike, unlike
@@ -26,7 +27,7 @@ from .replay import Array, Edits, Replay, true_gradient
 from .rounding import kink_edits, rounding_errors, without_small_constants
 from .shapes import Reading, readings
 from .site import Candidate, Site
-from .wording import formula, printable, text_of
+from .wording import formula, text_of
 
 SAFETY = 200  # times the rounding error that was measured
 CLOSE = 1e-11  # relative to the largest element; mistakes are larger
@@ -452,7 +453,7 @@ class Derivation:
             ratio = source.scale / line.scale
             divided = "" if alike(ratio, 1.0) else f" / {self.constants.short(ratio)}"
             texts[source.value] = source.name + divided
-        right = formula(self.replay, line.value, site.pulls, texts, self.constants.short)
+        right = formula(line.value, site.pulls, texts, self.constants.short)
         for a, b in differences(site, line.value) if self.replay.cost in site.given else ():
             c = Judge(line.true * line.scale, line.tolerance * abs(line.scale)).factor(
                 np.broadcast_to(a.array - b.array, line.true.shape)

@@ -9,8 +9,8 @@ from functools import cached_property
 
 import numpy as np
 
+from ..symbols import number
 from .replay import Array
-from .wording import number
 
 FEW = 500
 

@@ -38,7 +38,7 @@ from .site import (
     times,
     with_operand,
 )
-from .wording import SIGN, text_of, written
+from .wording import factor_of, text_of
 
 Ways = Iterator[tuple[Edit | Edits, dict[str, str]]]
 PRODUCTS = (ops.multiply, ops.divide)
@@ -81,10 +81,7 @@ def row(
 
 def as_factor(call: Call, place: int) -> str:
     """An operand of a product, as one multiplies by it."""
-    text, binding = written(call.operands[place], {})
-    if call.primitive is ops.divide and place == 1:
-        return f"1 / {text}" if binding >= SIGN else f"1 / ({text})"
-    return text
+    return factor_of(call.operands[place], call.primitive is ops.divide and place == 1)
 
 
 def factors(site: Site, call: Call) -> Iterator[int]:

@@ -15,12 +15,13 @@ import numpy as np
 
 from ..core import ops
 from ..core.tensor import Tensor
+from ..symbols import printable
 from ..trace import Pull, Trace, Value, array_of
 from .replay import Array, Replay
 from .report import Report
 from .rounding import kink_edits
 from .site import is_unary
-from .wording import printable, text_of
+from .wording import text_of
 
 __all__ = ["PointQuality", "good_point", "point_quality"]
 

@@ -1,5 +1,5 @@
 """Pictures of computations."""
 
-from .graph import Drawing, draw
+from .drawing import Drawing, draw
 
 __all__ = ["Drawing", "draw"]

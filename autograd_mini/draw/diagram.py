@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .grouping import Item, Place, closed, folded
+from .labels import derivative_labels, group_label, lines_of, mark_of, operand_labels, tooltip_of
+from .reading import Reading, items_of, marks_of, put_leaves, read
+from .themes import THEMES
+
 if TYPE_CHECKING:
+    from ..check.compare import Comparison
     from ..core.tensor import Tensor
     from ..trace import Trace, Value
 
@@ -15,8 +22,8 @@ KINDS = {
     "input": "input",
     "constant": "constant",
     "op": "operation",
-    "module": "module, collapsed",
-    "loss": "differentiated",
+    "module": "module",
+    "loss": "cost",
     "error": "failed",
 }
 
@@ -128,6 +135,157 @@ class Diagram:
         return [(k, text) for k, text in KINDS.items() if k in occurring and self.legend]
 
 
-def diagram(what: Trace | Tensor, **options: Any) -> Diagram:
-    """The boxes and arrows of a run."""
-    raise NotImplementedError
+# ---- from a run to a diagram --------------------------------------------------------------------
+
+CHOICES = {
+    "values": ("auto", "stats", "none"),
+    "detail": ("ops", "names"),
+    "phase": ("forward", "backward", "both"),
+    "direction": ("auto", "LR", "TB"),
+}
+CROWDED = 400  # boxes above which modules are closed
+
+
+def diagram(
+    what: Trace | Tensor,
+    *,
+    names: Mapping[str, Any] | None = None,
+    values: str = "auto",
+    gradients: bool = True,
+    derivatives: bool = False,
+    groups: bool = True,
+    depth: int | None = None,
+    fold: bool = True,
+    detail: str = "ops",
+    phase: str = "forward",
+    direction: str = "auto",
+    theme: str = "light",
+    legend: bool = True,
+    report: Comparison | None = None,
+    max_nodes: int | None = 2000,
+) -> Diagram:
+    """The boxes, arrows and frames of the picture of a run.
+
+    Parameters
+    ----------
+    what : Trace or Tensor
+        A run, which is not changed, or a Tensor with a history.
+    options
+        As in `autograd_mini.draw`.
+
+    Returns
+    -------
+    Diagram
+
+    Raises
+    ------
+    TypeError
+        If ``what`` is neither.
+    ValueError
+        If there is nothing to draw, an option has no such value, or there are more than
+        ``max_nodes`` boxes.
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> w = ag.Tensor(3.0, requires_grad=True, name="w")
+    >>> picture = diagram(ag.trace(lambda: (w - 1.0) ** 2))
+    >>> [box.lines for box in picture.boxes][1:]
+    [['subtract(·, 1)', 'float64', '2'], ['square', 'float64', '4']]
+    >>> picture.arrows[0]
+    Arrow(tail='n0', head='n1', label='')
+    """
+    chosen = {"values": values, "detail": detail, "phase": phase, "direction": direction}
+    for option, choice in chosen.items():
+        if choice not in CHOICES[option]:
+            allowed = ", ".join(map(repr, CHOICES[option]))
+            raise ValueError(f"{option} is one of {allowed}, not {choice!r}")
+    if theme not in THEMES:
+        raise ValueError(f"theme is one of {', '.join(map(repr, THEMES))}, not {theme!r}")
+    if depth is not None and (depth < 0 or not groups):
+        raise ValueError("depth is the number of levels of modules to open, and needs groups=True")
+    reading = read(what, names, phase, derivatives=derivatives)
+    if report is not None:
+        reading.marks = marks_of(report, reading)
+    items = items_of(reading, detail == "names")
+    if groups:
+        put_leaves(items, reading)
+    for item in items:
+        item.places = item.places if groups else ()
+    if not any(item.places for item in items):
+        fitted(items, {}, None, max_nodes, reading)  # at once, before anything takes time
+    for item in items:
+        item.mark = mark_of(item.value, reading, gradients) if item.value else ""
+    copies: dict[Place, int] = {}
+    if fold:
+        items, copies = folded(items)
+    items = fitted(items, copies, depth, max_nodes, reading)
+    frames = groups_of(items, copies)
+    ids = {item: f"n{i}" for i, item in enumerate(items)}
+    boxes = [
+        Box(
+            ids[item],
+            item.kind,
+            lines_of(item, reading, values=values, gradients=gradients, by_name=detail == "names"),
+            tooltip_of(item, reading),
+            item.mark,
+            frames[item.places[-1]].id if item.places else None,
+            item.value,
+        )
+        for item in items
+    ]
+    arrows = []
+    for item in items:
+        labels = derivative_labels(item, reading) if derivatives else operand_labels(item)
+        for use, label in zip(item.uses, labels, strict=True):
+            arrows.append(Arrow(ids[use.item], ids[item], label))
+    return Diagram(boxes, arrows, [*frames.values()], direction, theme, legend)
+
+
+def fitted(
+    items: list[Item],
+    copies: Mapping[Place, int],
+    depth: int | None,
+    max_nodes: int | None,
+    reading: Reading,
+) -> list[Item]:
+    """Close modules as deep as asked for, or until there is room for what is left.
+
+    Raises
+    ------
+    ValueError
+        If there is no room.
+    """
+    boxes = items
+    if depth is not None:
+        boxes = closed(items, depth, copies)
+    elif max_nodes is not None:
+        deepest = max([len(item.places) for item in items])
+        for level in reversed(range(deepest)):
+            if len(boxes) > min(CROWDED, max_nodes):
+                boxes = closed(items, level, copies)
+    if max_nodes is None or len(boxes) <= max_nodes:
+        return boxes
+    ways = ["max_nodes=None draws them all, which can take long"]
+    if (named := len(items_of(reading, True))) < len(boxes):
+        ways.insert(0, f'detail="names" draws the {named:,} that have names or come from outside')
+    if depth and (fewest := len(closed(items, 0, copies))) < len(boxes):
+        ways.insert(0, f"depth=0 draws each module as one box, {fewest:,} in all")
+    without = "" if any(item.places for item in items) else " and no modules to be closed (depth=)"
+    raise ValueError(
+        f"this picture would have {len(boxes):,} boxes{without}, which is more than "
+        f"max_nodes={max_nodes:,}: {'; '.join(ways)}"
+    )
+
+
+def groups_of(items: list[Item], copies: dict[Place, int]) -> dict[Place, Group]:
+    """The frames around items, each after the one that it lies in."""
+    frames: dict[Place, Group] = {}
+    for item in items:
+        parent: str | None = None
+        for place in item.places:
+            if place not in frames:
+                label = group_label(place, copies.get(place, 1))
+                frames[place] = Group(f"g{len(frames)}", label, parent)
+            parent = frames[place].id
+    return frames

@@ -67,7 +67,7 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
     Returns
     -------
     graphviz.Digraph
-        All boxes in order, then the groups with those that lie in them, the arrows, the legend.
+        All boxes in order, the groups with those that lie in them, the arrows, and the legend.
     """
     import graphviz
 
@@ -95,8 +95,13 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
             "color": theme.edge,
             "fontcolor": theme.label,
             "arrowsize": "0.7",
+            "labelangle": "35",
+            "labeldistance": "1.4",
         },
     )
+    upwards = diagram.direction == "LR"  # then dot puts what comes first at the bottom
+    if upwards:
+        draw_legend(graph, diagram)
     for box in diagram.boxes:
         graph.node(box.id, **box_attributes(box, theme))
     draw_groups(graph, diagram)
@@ -107,7 +112,8 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
             where = "label" if len(arrow.label) > 2 else "headlabel"
             attributes[where] = for_dot(arrow.label)
         graph.edge(arrow.tail, arrow.head, **attributes)
-    draw_legend(graph, diagram)
+    if not upwards:
+        draw_legend(graph, diagram)
     return graph
 
 
@@ -127,9 +133,11 @@ def coloured(kind: str, mark: str, theme: Theme) -> dict[str, str]:
 
 def box_attributes(box: Box, theme: Theme) -> dict[str, str]:
     """The attributes of a node of DOT."""
+    # in tooltips some versions of dot read escapes twice, so that no backslash would be safe
+    tip = box.tooltip.replace("\\", "\N{SET MINUS}")
     return {
         "label": r"\n".join(map(for_dot, box.lines)),
-        "tooltip": r"\n".join(map(for_dot, box.tooltip.split("\n"))) or " ",
+        "tooltip": r"\n".join(map(for_dot, tip.split("\n"))) or " ",
         "id": box.id,
         "class": box.kind,
         **coloured(box.kind, box.mark, theme),
@@ -161,22 +169,21 @@ def draw_legend(graph: graphviz.Digraph, diagram: Diagram) -> None:
     if not entries:
         return
     names = [f"legend{number}" for number in range(len(entries))]
-    with graph.subgraph(name="cluster_legend") as row:
-        row.attr(style="invis")
+    with graph.subgraph() as row:
         if diagram.direction == "TB":
-            row.attr(rank="same")
+            row.attr(rank="sink")
         for name, (kind, text) in zip(names, entries, strict=True):
             row.node(name, for_dot(text), id=name, tooltip=" ", **coloured(kind, "", theme))
         for name, following in itertools.pairwise(names):
             row.edge(name, following, style="invis")
     if diagram.direction == "TB":
-        graph.edge(diagram.boxes[-1].id, names[0], style="invis")
+        graph.edge(diagram.boxes[-1].id, names[len(names) // 2], style="invis")
 
 
 # ---- dot at work --------------------------------------------------------------------------------
 
 
-def run_dot(source: str, suffix: str, seconds: float = SECONDS) -> bytes:
+def run_dot(source: str, suffix: str, seconds: float | None = None) -> bytes:
     """Have Graphviz's program lay a graph out.
 
     It is given its arguments as a list, and source and picture through pipes.  When the time is
@@ -188,8 +195,8 @@ def run_dot(source: str, suffix: str, seconds: float = SECONDS) -> bytes:
         DOT.
     suffix : {"svg", "png", "pdf"}
         The format.
-    seconds : float
-        How long it may take.
+    seconds : float, optional
+        How long it may take; 20 by default.
 
     Returns
     -------
@@ -207,6 +214,7 @@ def run_dot(source: str, suffix: str, seconds: float = SECONDS) -> bytes:
     import shutil
     import subprocess
 
+    seconds = SECONDS if seconds is None else seconds
     program = shutil.which("dot")
     if program is None:
         raise FileNotFoundError("Graphviz's program dot is not on PATH")
@@ -230,7 +238,7 @@ def run_dot(source: str, suffix: str, seconds: float = SECONDS) -> bytes:
             if process.returncode is None:  # it still runs, or has left others that do
                 kill(process)
     if process.returncode:
-        said = complaint.decode(errors="replace").strip()[:2000] or "and said nothing"
+        said = complaint.decode(errors="replace").strip()[:2000] or "it said nothing"
         raise RuntimeError(f"dot failed with status {process.returncode}: {said}")
     if not picture.startswith(MAGIC[suffix]):
         raise RuntimeError(f"dot gave something that is no {suffix.upper()}")

@@ -1,18 +1,17 @@
-"""Pictures of computations, to be shown and saved."""
+"""Pictures of computations, to be shown and saved.
+
+This module is imported with the package, and imports what it needs when it is needed.
+"""
 
 from __future__ import annotations
 
-import dataclasses
-import errno
 from collections.abc import Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from ..files import write_whole
 
 if TYPE_CHECKING:
     import os
+    from pathlib import Path
 
     import graphviz
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from ..trace import Trace
     from .diagram import Diagram
 
-WIDEST = 1200  # pixels of a picture from left to right; a wider one goes from top to bottom
 ENGINES = ("auto", "dot", "built in")
 SUFFIXES = (".svg", ".png", ".pdf", ".gv", ".dot", ".txt")
 
@@ -39,7 +37,7 @@ class Drawing:
         self._engine = engine
 
     def __repr__(self) -> str:
-        return f"<Drawing of {len(self.diagram.boxes)} boxes>"
+        return f"<Drawing of {len(self._diagram.boxes)} boxes>"
 
     def __str__(self) -> str:
         return self.text
@@ -49,12 +47,11 @@ class Drawing:
         """The boxes and arrows, with the direction decided."""
         if self._diagram.direction != "auto":
             return self._diagram
+        import dataclasses
+
         from .layout import laid_out
 
-        across = dataclasses.replace(self._diagram, direction="LR")
-        if laid_out(across).width <= WIDEST:
-            return across
-        return dataclasses.replace(self._diagram, direction="TB")
+        return dataclasses.replace(self._diagram, direction=laid_out(self._diagram).direction)
 
     @cached_property
     def graphviz(self) -> graphviz.Digraph:
@@ -73,7 +70,7 @@ class Drawing:
         """The computation as a tree of plain text, for terminals."""
         from .tree import tree_of
 
-        return tree_of(self.diagram)
+        return tree_of(self._diagram)
 
     @property
     def svg(self) -> str:
@@ -147,6 +144,11 @@ class Drawing:
         ...     drawing.save(f"{folder}/graph.svg").name
         'graph.svg'
         """
+        import errno
+        from pathlib import Path
+
+        from ..files import write_whole
+
         file = Path(path)
         suffix = file.suffix.lower()
         if suffix not in SUFFIXES:

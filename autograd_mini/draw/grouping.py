@@ -8,7 +8,8 @@ box.  Nothing here recurses, and the order of boxes follows from the order of ca
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -56,6 +57,8 @@ class Item:
         As of a `Box`.
     members : list of Item
         Of a closed place: what is in it.
+    parameters : int
+        Of a closed place: how many numbers its parameters are.
     copies : int
         For how many identical items it stands.
     """
@@ -69,6 +72,7 @@ class Item:
     mark: str = ""
     members: list[Item] = field(default_factory=list)
     copies: int = 1
+    parameters: int = 0
 
 
 def common(paths: Iterable[tuple[Place, ...]]) -> tuple[Place, ...]:
@@ -197,10 +201,9 @@ def rows(blocks: Sequence[Block], users: dict[Item, list[Item]]) -> list[list[Bl
 
 def is_private(block: Block, following: Block, users: dict[Item, list[Item]]) -> bool:
     """Whether nobody would miss a block but the one that follows, nor the names in it."""
+    near = block.index.keys() | following.index.keys()
     return not any(
-        (item.name and item.calls)
-        or any(user not in block.index and user not in following.index for user in users.get(item, ()))
-        for item in block.members
+        (item.name and item.calls) or not near >= {*users.get(item, ())} for item in block.members
     )
 
 
@@ -223,7 +226,7 @@ def without(items: list[Item], row: list[Block]) -> list[Item]:
 # ---- closing ------------------------------------------------------------------------------------
 
 
-def closed(items: list[Item], level: int) -> list[Item]:
+def closed(items: list[Item], level: int, copies: Mapping[Place, int]) -> list[Item]:
     """One box for each place at a level, with all that is in it; in topological order.
 
     A place that cannot be one box, since something outside is computed from what is inside and
@@ -232,6 +235,9 @@ def closed(items: list[Item], level: int) -> list[Item]:
     opened: set[Place] = set()
     while True:
         boxes = with_modules(items, level, opened)
+        for box in boxes:
+            if box.members:
+                summarise(box, level, copies)
         ordered = in_order(boxes)
         if len(ordered) == len(boxes):
             return ordered
@@ -260,15 +266,28 @@ def with_modules(items: list[Item], level: int, opened: set[Place]) -> list[Item
         known = {use.item for use in box.uses}
         arriving = dict.fromkeys(use.item for use in uses if use.item is not box)
         box.uses += [Use(other, None, 0) for other in arriving if other not in known]
-    for module in modules.values():
-        module.mark = worst(module.members)
     used = {use.item for item in items for use in item.uses if box_of[use.item] is not box_of[item]}
     for module in modules.values():
         outputs = [item for item in module.members if item in used]
         results = [item for item in module.members if item.calls] or module.members
         module.value = (outputs or results)[-1].value
-        module.copies = results[-1].copies
     return list(dict.fromkeys(box_of.values()))
+
+
+def summarise(module: Item, level: int, copies: Mapping[Place, int]) -> None:
+    """Say of a closed place how many blocks it stands for, and how large each is."""
+    path = module.members[0].places[: level + 1]
+    module.copies = copies.get(path[-1], 1)
+    module.mark = worst(module.members)
+    around = math.prod([copies.get(place, 1) for place in path])
+    inside = {item: item.copies // around for item in module.members}
+    outside = {use.item: 1 for item in module.members for use in item.uses}
+    sizes = {
+        item.value: number * item.value.array.size
+        for item, number in {**outside, **inside}.items()
+        if item.kind == "parameter" and item.value
+    }
+    module.parameters = sum(sizes.values())
 
 
 def in_order(boxes: list[Item]) -> list[Item]:

@@ -135,7 +135,7 @@ def dark() -> Theme:
 THEMES = {"light": light(), "dark": dark()}
 
 
-# ---- how wide a text is ---------------------------------------------------------------------------
+# ---- how wide a text is --------------------------------------------------------------------------
 
 #: Advance widths of the characters from the space to the tilde in Helvetica, and so in Arial, in
 #: thousandths of the font size (Adobe's font metrics).

@@ -99,18 +99,23 @@ def point_of_run(replay: Replay, calls: Iterable[Call]) -> Point:
     return Point(arrays, gradients)
 
 
-def shaken_point(replay: Replay, calls: list[Call]) -> Point | None:
+def shaken_point(
+    replay: Replay, calls: list[Call], derived: Mapping[Value, tuple[Callable[[Any], Any], Value]]
+) -> Point | None:
     """The same computation on other numbers; None if there is no second point.
 
-    Labels stay between 0 and 1, and what sums to 1 still does.
+    Labels stay between 0 and 1, what sums to 1 still does, and what was computed without Tensors
+    from an array is computed from it again.
     """
     leaves = dict.fromkeys(x for call in calls for x in call.operands if is_value(x))
     outputs = {call.output for call in calls}
-    if not replay.is_faithful:
+    if not is_faithful(replay, calls):
         return None
     for size in (0.3, 0.01):
         rng = np.random.default_rng(0)
         given = {x: shaken(x, size, rng) for x in leaves if x not in outputs}
+        for x, (function, y) in derived.items():
+            given[x] = function(given[y])
         try:
             with np.errstate(all="ignore"):
                 arrays = replay.forward(calls, given)
@@ -120,6 +125,40 @@ def shaken_point(replay: Replay, calls: list[Call]) -> Point | None:
         if all(np.all(np.isfinite(g)) for g in gradients.values()):
             return Point(arrays, gradients)
     return None
+
+
+def is_faithful(replay: Replay, calls: list[Call]) -> bool:
+    """Whether running the calls again gives what the run held: a graph may not have kept all."""
+    try:
+        with np.errstate(all="ignore"):
+            again = replay.forward(calls, {})
+    except (ValueError, TypeError):  # an operand is unknown, even its shape
+        return False
+    return all(np.array_equal(again[x.output], x.output.array, equal_nan=True) for x in calls)
+
+
+#: What is computed of labels and data without Tensors.
+DERIVED: list[Callable[[Any], Any]] = [
+    lambda y: ops.subtract(1, y),
+    lambda y: ops.transpose(y),
+    lambda y: ops.negative(y),
+    lambda y: ops.subtract(y, 1),
+]
+
+
+def derived_from_others(
+    values: Iterable[Value],
+) -> dict[Value, tuple[Callable[[Any], Any], Value]]:
+    """The arrays from outside that are ``1 - Y`` or the like of one with a name."""
+    inputs = [x for x in values if x.kind == "input" and x.dtype.kind == "f" and x.array.size]
+    sources = [y for y in inputs if y.name]
+    found = {}
+    for x in inputs:
+        for function, y in itertools.product(DERIVED, () if x.name else sources):
+            if x.shape in (y.shape, y.shape[::-1]) and np.array_equal(function(y.array), x.array):
+                found[x] = function, y
+                break
+    return found
 
 
 def gradients_at(replay: Replay, arrays: Mapping[Value, Array]) -> dict[Value, Array]:
@@ -166,18 +205,16 @@ class Numbers:
             for name, x in numbers.items()
             if abs(x) not in (0, 0.5, 1, 2) and math.isfinite(x)
         }
+        self.leaves: set[Symbol] = set()  # the symbols of numbers that have a name
         names = list(self.units)
         self._products: list[tuple[str, ...]] = [()]
         self._products += [(name,) for name in names]
         self._products += list(itertools.combinations(names[:20], 2))
 
-    def leaf(self, x: float) -> Symbol | None:
-        """The symbol of a number that has a name."""
-        name = next((name for name, known in self.units.items() if known == x), None)
-        return None if name is None else named(name, x)
-
     def symbol(self, c: float) -> Symbol:
         """A positive constant as an expression of numbers that have names, the simplest one."""
+        if c in (0.5, 1, 2):
+            return Symbol(int(c)) if c >= 1 else ops.divide(Symbol(1), Symbol(2))  # type: ignore[no-any-return]
         for numerator, denominator, (p, q) in self._forms():
             value = p * math.prod(self.units[n] for n in numerator)
             value /= q * math.prod(self.units[n] for n in denominator)
@@ -185,10 +222,10 @@ class Numbers:
                 above = self._product(p, numerator)
                 below = self._product(q, denominator)
                 return above if below is None else ops.divide(above or Symbol(1), below)  # type: ignore[return-value]
-        for k, p in itertools.product((1, 2, 3, 4), (1, 2)):
-            n = k / (p * c)
-            if 1 < n < 1e9 and math.isclose(n, round(n), rel_tol=1e-14) and k != round(n):
-                return ops.divide(Symbol(k), Symbol(p * round(n)))  # type: ignore[no-any-return]
+        for k in (1, 2, 3):
+            n = k / c
+            if k < n < 1e9 and math.isclose(n, round(n), rel_tol=1e-14):
+                return ops.divide(Symbol(k), Symbol(round(n)))  # type: ignore[no-any-return]
         return Symbol(int(c) if float(c).is_integer() and c < 1e15 else c)
 
     def _forms(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], tuple[int, int]]]:
@@ -203,7 +240,9 @@ class Numbers:
 
     def _product(self, k: int, names: tuple[str, ...]) -> Symbol | None:
         """A number times quantities; None for 1."""
-        factors = [Symbol(k)] * (k != 1) + [named(name, self.units[name]) for name in names]
+        quantities = [named(name, np.asarray(self.units[name])) for name in names]
+        self.leaves.update(quantities)
+        factors = [Symbol(k)] * (k != 1) + quantities
         product: Symbol | None = None
         for factor in factors:
             product = factor if product is None else ops.multiply(product, factor)
@@ -258,6 +297,8 @@ class Algebra:
         """A number, in the words of `Numbers`."""
         if c not in self._constants:
             size = self.numbers.symbol(abs(c)) if c else Symbol(0)
+            if size.primitive is None and size.name is None:
+                size = Symbol(np.asarray(size.array))
             self._constants[c] = ops.negative(size) if c < 0 else size
         return self._constants[c]
 
@@ -277,9 +318,11 @@ class Algebra:
         op = symbol.primitive
         if op is None:
             plain = symbol.name is None and np.ndim(symbol.array) == 0
-            return Term(float(symbol.array), None) if plain else Term(1, symbol)
+            if plain or symbol in self.numbers.leaves:
+                return Term(float(symbol.array), None)
+            return Term(1, symbol)
         terms = [self._terms[x] for x in symbol.operands]
-        if all(term.core is None for term in terms) and symbol.array.dtype.kind == "f":
+        if all(term.core is None for term in terms) and symbol.array.dtype.kind in "fiu":
             c = symbol.array.flat[0] if symbol.array.size else 0.0
             if np.all(symbol.array == c):
                 return Term(float(c), None)
@@ -306,32 +349,41 @@ class Algebra:
         return Term(-x.c, x.core)
 
     def _multiply(self, symbol: Symbol, a: Term, b: Term) -> Term:
-        if a.core is None or b.core is None:
-            core = a.core if b.core is None else b.core
-        else:
+        core = a.core or b.core
+        if a.core and b.core:
             core = self._call(ops.multiply, a.core, b.core)
-        assert core is not None
-        return Term(a.c * b.c, self._shaped(core, symbol))
+        return Term(a.c * b.c, core and self._shaped(core, symbol))
 
     def _divide(self, symbol: Symbol, a: Term, b: Term) -> Term | None:
         if b.c == 0:
             return None
-        if b.core is None:
-            core = a.core
-        else:
-            core = self._call(ops.divide, a.core or Symbol(1), b.core)
-        assert core is not None
-        return Term(a.c / b.c, self._shaped(core, symbol))
+        core = a.core
+        if b.core:
+            core = self._call(ops.divide, a.core or self.constant(1), b.core)
+        return Term(a.c / b.c, core and self._shaped(core, symbol))
 
     def _square(self, symbol: Symbol, x: Term) -> Term:
-        assert x.core is not None
-        return Term(x.c * x.c, self._call(ops.square, x.core))
+        return Term(x.c * x.c, x.core and self._call(ops.square, x.core))
 
     def _where(self, symbol: Symbol, condition: Term, a: Term, b: Term) -> Term | None:
         if b.core is None and b.c == 0 and a.core is not None:
             parts = condition.core, a.core, self.symbol(b)
             return Term(a.c, self._call(ops.where, *parts)) if condition.core else None  # type: ignore[arg-type]
         return None
+
+    def _scatter(self, symbol: Symbol, x: Term, *indices: Term) -> Term | None:
+        """A block with zeros around it: ``[0, x]``."""
+        block = None if indices or x.core is None else block_of(symbol.statics["key"], symbol.shape)
+        if block is None:
+            return None
+        axis, start, stop = block
+        assert x.core is not None
+        zeros = [list(symbol.shape), list(symbol.shape)]
+        zeros[0][axis], zeros[1][axis] = start, symbol.shape[axis] - stop
+        before, after = [
+            [self._broadcast(self.constant(0), tuple(shape))] * (shape[axis] > 0) for shape in zeros
+        ]
+        return Term(x.c, self._call(ops.join, *before, x.core, *after, axis=axis))
 
     def _add(self, symbol: Symbol, a: Term, b: Term) -> Term:
         return self.sum(a, b, symbol.shape)
@@ -363,12 +415,118 @@ class Algebra:
         return self._broadcast_if(core, symbol.shape)
 
 
+def block_of(key: Any, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """The axis along which a key takes a block out, and from where to where; None for others."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if not all(isinstance(part, slice) and part.step in (None, 1) for part in parts):
+        return None
+    found = [
+        (axis, *part.indices(shape[axis])[:2])
+        for axis, part in enumerate(parts)
+        if part.indices(shape[axis])[:2] != (0, shape[axis])
+    ]
+    return found[0] if len(found) == 1 and found[0][1] < found[0][2] else None
+
+
 RULES: dict[str, Callable[..., Term | None]] = {
     "negative": Algebra._negative,
     "multiply": Algebra._multiply,
     "divide": Algebra._divide,
     "square": Algebra._square,
     "where": Algebra._where,
+    "scatter": Algebra._scatter,
     "add": Algebra._add,
     "subtract": Algebra._subtract,
 }
+
+
+# ---- guesses ------------------------------------------------------------------------------------
+
+
+class Candidate(NamedTuple):
+    """A term of a guess, its arrays at both points, and the function of the value that it is."""
+
+    symbol: Symbol
+    arrays: tuple[Array, Array]
+    function: str = ""
+
+
+class Guess(NamedTuple):
+    """What a gradient is proved to be, and why."""
+
+    term: Term
+    why: str
+
+
+FOLLOWED_BY = {
+    "sigmoid": "sigmoid followed by cross-entropy",
+    "softmax": "softmax followed by cross-entropy",
+    "identity": "squared error",
+    "": "what cancels is left out",
+}
+
+
+def guessed(
+    targets: tuple[Array, Array], candidates: list[Candidate], algebra: Algebra
+) -> Guess | None:
+    """The multiple of a term, or of the difference of two, that a gradient is at both points."""
+    for a in candidates:
+        c = multiple(targets, a.arrays)
+        if c is not None:
+            return Guess(Term(c, a.symbol), "what cancels is left out")
+    for a, b in itertools.combinations(candidates, 2):
+        difference = a.arrays[0] - b.arrays[0], a.arrays[1] - b.arrays[1]
+        c = multiple(targets, difference)
+        if c is not None:
+            first, second = (a, b) if c > 0 or a.function else (b, a)
+            core = algebra.sum(Term(1, first.symbol), Term(-1, second.symbol), first.symbol.shape)
+            sign = 1 if first is a else -1
+            return Guess(Term(c * sign * core.c, core.core), FOLLOWED_BY[a.function])
+    return None
+
+
+def multiple(targets: tuple[Array, Array], terms: tuple[Array, Array]) -> float | None:
+    """The constant, not 0, that makes terms the targets at both points; None if there is none."""
+    square = float(np.vdot(terms[0], terms[0]))
+    if not square > 0 or not math.isfinite(square):
+        return None
+    c = rounded(float(np.vdot(terms[0], targets[0])) / square)
+    few = slice(0, FEW)
+    for part in (few, slice(None)):
+        for target, term in zip(targets, terms, strict=True):
+            eps = ROUNDING * float(np.finfo(np.result_type(target, np.float32)).eps)
+            off = np.max(np.abs(c * term.ravel()[part] - target.ravel()[part]), initial=0)
+            if not off <= eps * np.max(np.abs(target), initial=0):
+                return None
+    return c or None
+
+
+def rounded(c: float) -> float:
+    """A constant without the last digits that rounding has left, if it is then a simple one."""
+    for n in (c, 1 / c if c else 0):
+        if 0 < abs(n) < 1e9 and math.isclose(n, round(n), rel_tol=1e-12) and round(n):
+            return float(round(n)) if n is c else 1 / round(n)
+    return c
+
+
+def one_hot(labels: Symbol, classes: int, axis: int) -> Symbol:
+    """Class labels as rows, or columns, that are 1 at the right class and else 0."""
+
+    @primitive(r"\mathrm{onehot}($labels)", name="one_hot")
+    def kernel(labels: Array, *, classes: int, axis: int) -> Array:
+        return np.moveaxis(1.0 * (labels[..., None] == np.arange(classes)), -1, axis)
+
+    return kernel(labels, classes=classes, axis=axis)  # type: ignore[no-any-return]
+
+
+def functions_of(x: Symbol) -> Iterator[tuple[str, Symbol]]:
+    """What outputs are made by, of logits."""
+    yield "identity", x
+    yield "sigmoid", ops.sigmoid(x)
+    for axis in reversed(range(len(x.shape))):
+        yield "softmax", ops.softmax(x, axis=axis)
+
+
+def same(a: Array, b: Array) -> bool:
+    """Whether arrays agree but for rounding."""
+    return bool(np.max(np.abs(a - b), initial=0) <= 1e-11 * np.max(np.abs(b), initial=0))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..check.compare import Comparison
 from ..files import write_whole
 from ..trace import Trace
-from .page import page
-from .record import record
+
+if TYPE_CHECKING:
+    from ..check.compare import Comparison
 
 __all__ = ["explore"]
 
@@ -64,13 +64,15 @@ def explore(
     Examples
     --------
     >>> import tempfile, numpy as np, autograd_mini as ag
-    >>> from autograd_mini.explore import explore
     >>> w = ag.Tensor([1.0, 2.0], requires_grad=True, name="w")
     >>> run = ag.trace(lambda: np.sum(w * w))
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     explore(run, {"dw": 2 * w.data}, f"{folder}/square.html").read_text()[:15]
+    ...     ag.explore(run, {"dw": 2 * w.data}, f"{folder}/square.html").read_text()[:15]
     '<!doctype html>'
     """
+    from .page import page
+    from .record import record
+
     if not isinstance(run, Trace):
         raise TypeError(
             f"explore takes a recorded run, not {type(run).__name__}: "

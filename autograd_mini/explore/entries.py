@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..check.wording import SILENT
+from ..symbols import BOOKKEEPING
 from ..trace import Call, Pull, Value
 
 Array = Any
@@ -139,7 +139,7 @@ def probed(computation: Computation) -> Reads:
             with np.errstate(all="ignore"):
                 for i, array in enumerate(recorded):
                     probes = (Probe(computation.function, x, i, rng) for x in (recorded, tame))
-                    found = (probe.pattern() for probe in probes if array.size)
+                    found = (probe.pattern() for probe in probes if array.ndim and array.size)
                     patterns[i] = next((entries for entries in found if entries), patterns[i])
                 form = form_of(computation, patterns, tame, rng)
         except (ArithmeticError, IndexError, TypeError, ValueError):  # it refuses such operands
@@ -249,7 +249,7 @@ def form_of(
         for entries, array in zip(patterns, arrays, strict=True)
         for b, n in zip(entries, array.shape, strict=True)
     )
-    shown = [call for call in computation.calls if call.primitive.name not in SILENT]
+    shown = [call for call in computation.calls if call.primitive.template != BOOKKEEPING]
     if single and all(call.primitive.elementwise for call in shown):
         return "elementwise"
     if not result.size or result.dtype.kind != "f":
@@ -257,19 +257,18 @@ def form_of(
     tolerance = 1e3 * float(np.finfo(result.dtype).eps)
     forms = {"product", "sum"}
     for at in (tuple(int(rng.integers(n)) for n in result.shape) for _ in range(CHECKS)):
-        taken = [x[chosen(entries, at)].ravel() for entries, x in zip(patterns, arrays, strict=True)]
-        if len(taken) != 2 or len(taken[0]) != len(taken[1]):
-            forms.discard("product")
-        elif not close(taken[0] * taken[1], result[at], tolerance):
-            forms.discard("product")
-        if len(taken) != 1 or not close(taken[0], result[at], tolerance):
+        chosen = [taken(x, entries, at) for x, entries in zip(arrays, patterns, strict=True)]
+        if len(chosen) != 1 or not close(chosen[0], result[at], tolerance):
             forms.discard("sum")
+        paired = len(chosen) == 2 and len(chosen[0]) == len(chosen[1])
+        if not paired or not close(chosen[0] * chosen[1], result[at], tolerance):
+            forms.discard("product")
     return forms.pop() if forms else "other"
 
 
-def chosen(entries: Entries, at: tuple[int, ...]) -> tuple[Any, ...]:
-    """The index of the entries that made the entry of a result ``at`` some place."""
-    return tuple(at[b] if isinstance(b, int) else slice(None) for b in entries)
+def taken(x: Array, entries: Entries, at: tuple[int, ...]) -> Array:
+    """The entries of an array that made the entry of a result ``at`` some place."""
+    return x[tuple(at[b] if isinstance(b, int) else slice(None) for b in entries)].ravel()
 
 
 def close(terms: Array, total: Any, tolerance: float) -> bool:

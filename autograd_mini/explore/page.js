@@ -1,4 +1,3 @@
-
 "use strict";
 
 // Shows a recorded run.  All numbers come from the record: nothing is computed here, only shown.
@@ -37,24 +36,29 @@
   const draw = (tag, attributes = {}, ...children) =>
     fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
-  const button = (text, onclick, attributes = {}) =>
-    make("button", { type: "button", ...attributes, onclick }, text);
+  const button = (content, onclick, attributes = {}) =>
+    make("button", { type: "button", ...attributes, onclick }, content);
 
   // ---- numbers ----------------------------------------------------------------------------------
 
   const special = { NaN: "NaN", Infinity: "\u221e", "-Infinity": "\u2212\u221e" };
   const withMinus = (text) => text.replaceAll("-", "\u2212");
 
-  /** All digits, as they can be read back. */
-  const full = (x) => (Object.is(x, -0) ? "-0" : String(x));
+  /** All digits, as they can be read back; exponents where Python has them. */
+  function full(x) {
+    if (typeof x !== "number") return String(x);
+    if (Object.is(x, -0)) return "-0";
+    const size = Math.abs(x);
+    return size && (size < 1e-4 || size >= 1e16) ? x.toExponential() : String(x);
+  }
 
   /** Four significant digits. */
   function short(x) {
     if (x === undefined) return "\u2026";
     if (typeof x === "string") return special[x] ?? x;
     const size = Math.abs(x);
-    if (Number.isInteger(x) && size < 1e6) return withMinus(String(x));
-    if (size >= 1e-3 && size < 1e5) return withMinus(String(Number(x.toPrecision(4))));
+    if (Number.isInteger(x) && size < 1e6) return withMinus(full(x));
+    if (size >= 1e-4 && size < 1e5) return withMinus(String(Number(x.toPrecision(4))));
     return withMinus(String(Number(x.toPrecision(4)).toExponential()));
   }
 
@@ -150,7 +154,7 @@
 
   // ---- formulas ---------------------------------------------------------------------------------
 
-  const written = /\^T|\^\(?(-?\d+(?:\.\d+)?)\)?|\(\.\)|(?<=\s|^|\()-|@|\*/g;
+  const written = /\^T|\^(-?\d+(?:\.\d+)?)|\^\((-?\d+(?:\.\d+)?)\)|\(\.\)|(?<=\s|^|\()-|@|\*/g;
 
   /** The text of a formula as a book prints it. */
   function printed(text, numbers) {
@@ -160,7 +164,9 @@
       parts.push(text.slice(end, found.index));
       end = found.index + found[0].length;
       if (found[0] === "^T") parts.push(numbers ? "" : make("sup", {}, "T"));
-      else if (found[1]) parts.push(make("sup", {}, withMinus(found[1])));
+      else if (found[0].startsWith("^")) {
+        parts.push(make("sup", {}, withMinus(found[1] ?? found[2])));
+      }
       else if (found[0] === "(.)") parts.push(numbers ? "\u00b7" : "\u2299");
       else if (found[0] === "-") parts.push("\u2212");
       else parts.push("\u00b7");
@@ -220,7 +226,7 @@
     if (mode === "entries") return term(name, mark);
     const number = valueAt(tensor, placeOf(index, tensor.shape));
     const text = short(number);
-    const bare = (first && last) || /^[\d.]+$|^\u2026$|^NaN$|^\u221e$/.test(text);
+    const bare = (first && last) || /^[\d.]+(e[+\u2212]?\d+)?$|^\u2026$|^NaN$|^\u221e$/.test(text);
     return term(bare ? text : `(${text})`, mark, `${name} = ${full(number)}`);
   }
 
@@ -267,7 +273,7 @@
         if (a.count === b.count) {
           for (const mode of ["entries", "numbers"]) {
             rows.push(sum(a.count, (k) => [
-              entryTerm(item.reads[0], a.index(k), marks[0], mode),
+              entryTerm(item.reads[0], a.index(k), marks[0], mode, k === 0),
               "\u00a0\u00b7\u00a0",
               entryTerm(item.reads[1], b.index(k), marks[1], mode),
             ], whole));
@@ -278,7 +284,7 @@
         const a = sources(item.reads[0], entry);
         for (const mode of ["entries", "numbers"]) {
           rows.push(sum(a.count, (k) =>
-            [entryTerm(item.reads[0], a.index(k), groups[0].mark, mode)], whole));
+            [entryTerm(item.reads[0], a.index(k), groups[0].mark, mode, k === 0)], whole));
         }
         rows.count = a.count;
       }
@@ -292,7 +298,8 @@
       const table = make("div", { class: "numbers" });
       const left = () => (table.childElementCount ? make("span", { class: "left" })
         : make("span", { class: "left" },
-          make("span", { class: "term result" }, `${name}${indexText(entry)}`)));
+          make("span", { class: "term result" },
+            `${name}${name.includes(" ") ? " " : ""}${indexText(entry)}`)));
       for (const row of rows) {
         table.append(left(), make("span", { class: "equals" }, "="), row);
       }
@@ -320,10 +327,10 @@
 
   function statistics(tensor) {
     const { stats } = tensor;
-    const words = ["min", "max", "mean", "norm"].filter((word) => word in stats)
+    const words = ["min", "max", "mean", "norm"].filter((word) => (stats[word] ?? null) !== null)
       .map((word) => `${word} ${short(stats[word])}`);
     if (stats.zeros) words.push(`${stats.zeros} zeros`);
-    if (stats.nan) words.push(`${stats.nan} NaN`);
+    if (stats.nan) words.push(`${stats.nan} NaN or infinite`);
     return words.join(" \u00b7 ");
   }
 
@@ -353,7 +360,7 @@
           "data-value": full(number),
           title: `${name}${indexText(index)} = ${full(number)}${wrong ? " (wrong)" : ""}`,
           class: [wrong && "wrong", special[number] && "special"].filter(Boolean).join(" ") || null,
-        }, wrong ? make("span", { class: "cross" }, "\u2717\u00a0") : null, short(number));
+        }, wrong ? make("span", { class: "cross" }, "\u2717") : null, short(number));
         cells.push({ cell, index, row, column });
         line.append(cell);
       }
@@ -465,15 +472,13 @@
     ? make("p", { class: "source" }, make("span", { class: "place" }, node.source.place),
       make("code", {}, node.source.text)) : null);
 
-  const strong = (text) => make("strong", {}, text);
+  const strong = (content) => make("strong", {}, content);
 
   const listed = (words) => words.flatMap((word, i) =>
     [i === 0 ? "" : i === words.length - 1 ? " and " : ", ", strong(word)]);
 
-  const how = (id) => {
-    const { label } = nodes.get(id);
-    return label && label !== nameOf(id) ? label : nameOf(id);
-  };
+  /** How a quantity is computed, printed as in a book. */
+  const how = (id) => printed(nodes.get(id).label || nameOf(id), false);
 
   function heading(phase, name, rest, tensor) {
     return [
@@ -556,7 +561,7 @@
         node.value),
       make("p", { class: "sentence" }, strong(name),
         ...(from.length ? [" is computed from ", ...listed(from), ". "] : [" is computed. "]),
-        formWords[step.form] || ""),
+        node.value.shape.length || step.form === "sum" ? formWords[step.form] || "" : ""),
       make("div", { class: "card" },
         worked(name, step, node.value),
         make("h4", {}, "Result", make("span", { class: "note" }, " choose an entry")),
@@ -573,14 +578,13 @@
     const name = nameOf(step.node);
     const d = gradientName(step.node);
     const parts = step.contributions;
-    const places = parts.map((part) => how(part.through));
     const meaning = [strong(d), `: the gradient of ${cost} by `, strong(name), ". "];
     if (!parts.length) {
       return [...meaning, `${name} changes ${cost} one to one, so it is 1. The way back begins `
         + "here."];
     }
     if (parts.length === 1) {
-      return [...meaning, "It gets one contribution, through ", make("code", {}, places[0]), ". ",
+      return [...meaning, "It gets one contribution, through ", strong(how(parts[0].through)), ". ",
         shareWords(parts[0])];
     }
     return [...meaning, `It gets ${parts.length} contributions, because ${name} is used `
@@ -609,7 +613,7 @@
   function share(step, part, number) {
     const name = gradientName(step.node);
     const several = step.contributions.length > 1;
-    const own = several ? `${name} (${number})` : name;
+    const own = several ? `contribution ${number}` : name;
     const more = [];
     if (part.upstream && !part.reads.some((read) => reference(part.upstream)
         && sameReference(read, part.upstream))) {
@@ -632,8 +636,7 @@
     return make("section", { class: "card contribution", "data-through": part.through },
       make("h3", {}, several ? `Contribution ${number}` : "Contribution",
         make("span", { class: "through" }, " through ",
-          button(how(part.through), () => visit(part.through, "gradient"),
-            { class: "link code" }))),
+          button(how(part.through), () => visit(part.through, "gradient"), { class: "link" }))),
       several ? make("p", {}, shareWords(part)) : null,
       worked(own, part, part.value),
       make("h4", {}, several ? "Contribution" : "Result",
@@ -667,7 +670,7 @@
     return make("section", { class: "card sum" },
       make("h3", {}, "Sum of the contributions"),
       make("p", { class: "lead symbols" }, make("span", { class: "term result" }, name), " = ",
-        parts.map((_, i) => `${name} (${i + 1})`).join(" + ")),
+        parts.map((_, i) => `contribution ${i + 1}`).join(" + ")),
       line,
       make("div", { class: "arrays" },
         table(tensor, name, { of: "gradient", choose: true, kind: "outcome" })));
@@ -734,26 +737,29 @@
       table(node.gradient, line.name, { of: "true", follow: true, choose: true,
         title: make("span", { class: "role" }, `true ${line.name}`) }),
     ];
-    if (line.numerical) {
-      tables.push(table(line.numerical, `${line.name} by central differences`, { of: "numerical",
-        follow: true, title: make("span", { class: "role" }, "by central differences") }));
-    }
+    const numerical = line.numerical ? make("details", {},
+      make("summary", {}, "The same by central differences"),
+      make("div", { class: "arrays" },
+        table(line.numerical, `${line.name} by central differences`, { of: "numerical",
+          follow: true, title: make("span", { class: "role" }, "by central differences") })))
+      : null;
     return make("section", { class: `card verdict ${line.verdict}` },
       make("h3", {}, make("span", { class: "sign", "aria-hidden": "true" }, sign),
         first ? ` Your ${line.name} is the first that is wrong`
           : ` Your ${line.name}: ${line.verdict === "follows"
             ? "off, but that may follow from an earlier mistake" : word}`),
       line.sentences.length ? make("ul", { class: "diagnosis" },
-        ...line.sentences.map((text) => make("li", {}, text))) : null,
+        ...line.sentences.map((text) =>
+        make("li", {}, /^\p{Ll}/u.test(text) ? `${line.name} ${text}` : text))) : null,
       line.formula && line.verdict !== "right" ? make("p", { class: "lead" },
-        make("span", { class: "role" }, "right is "), ...printed(line.formula, false)) : null,
+        make("span", { class: "role" }, "right is "), make("code", {}, line.formula)) : null,
       line.verdict !== "right" && line.difference ? make("p", { class: "note" },
-        `Largest difference ${line.difference}${line.worst
-          ? `, at ${indexText(line.worst)}` : ""}${alike ? "" : "; the shapes differ"}.`) : null,
+        `Largest difference, relative to the largest entry: ${line.difference}${
+          line.worst ? `, at ${indexText(line.worst)}` : ""}${alike ? "" : "; the shapes differ"}.`) : null,
       line.verdict === "right"
         ? make("details", {}, make("summary", {}, "Compare the numbers"),
           make("div", { class: "arrays" }, ...tables))
-        : make("div", { class: "arrays" }, ...tables));
+        : make("div", { class: "arrays" }, ...tables), numerical);
   }
 
   function buildChecks() {
@@ -834,11 +840,14 @@
     for (const box of graph.boxes) {
       const h = box.height;
       const pitch = Math.min(16, (h - 6) / Math.max(1, box.lines.length));
+      const name = nameOf(box.node);
+      const lines = box.lines.some((line) => line.includes(name)) ? box.lines
+        : [`${name}: ${box.lines[0] ?? ""}`, ...box.lines.slice(1)];
       const g = draw("g", { class: `box ${box.kind}`, role: "button", tabindex: "-1",
         transform: `translate(${box.x} ${box.y})`, "data-node": box.node },
       draw("title", {}), outline(box.kind, box.width, h),
-      ...box.lines.map((line, i) => draw("text", { x: box.width / 2, class: i ? "small" : "large",
-        y: h / 2 + (i - (box.lines.length - 1) / 2) * pitch }, line)),
+      ...lines.map((line, i) => draw("text", { x: box.width / 2, class: i ? "small" : "large",
+        y: h / 2 + (i - (lines.length - 1) / 2) * pitch }, line)),
       draw("g", { class: "badge", transform: `translate(${box.width - 2} 1)` },
         draw("circle", { r: 8 }), draw("text", {}, "\u2202")));
       g.addEventListener("click", () => visit(box.node, inBackward() ? "gradient" : "value"));
@@ -852,6 +861,7 @@
       svg.append(g);
     }
     picture.svg = svg;
+    document.querySelector("main").style.setProperty("--graph", `${graph.width * 1.15 + 50}px`);
     byId("canvas").append(svg);
     for (const { g, width } of picture.boxes.values()) {
       for (const text of g.querySelectorAll(":scope > text")) {
@@ -1101,7 +1111,7 @@
     document.addEventListener("keydown", onKey);
     buildChecks();
     buildGraph();
-    fit(0.7);
+    fit(0.8);
     const first = manual && manual.first_wrong !== null
       ? differentiatedAt.get(manual.first_wrong) : 0;
     go(first || 0);

@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parent
 
 
 def page(record: Mapping[str, Any]) -> str:
-    """The HTML of a page, with everything in it.
+    r"""The HTML of a page, with everything in it.
 
     A content-security policy allows our script and our style, known by their hashes, and nothing
     else: whatever text is in the data, it is not run, and nothing is loaded.
@@ -37,7 +37,7 @@ def page(record: Mapping[str, Any]) -> str:
     Examples
     --------
     >>> html = page({"title": "</script>"})
-    >>> "\\\\u003c/script\\\\u003e" in html, html.count("</script>")
+    >>> r"\u003c/script\u003e" in html, html.count("</script>")
     (True, 2)
     """
     style, script = part("page.css"), part("page.js")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,7 +24,7 @@ from ..draw.diagram import Box, Group, diagram
 from ..draw.layout import laid_out
 from ..symbols import Symbol, definition_of, named, share_of, write
 from ..text import clean
-from ..trace import Call, Pull, Trace, Value
+from ..trace import Call, Pull, Scope, Trace, Value
 from .entries import Reads, reads_of_call, reads_of_share
 
 SCHEMA = 1
@@ -76,6 +77,12 @@ def record(
             f"this run has {len(values)} quantities on the way to its cost, and a page shows at "
             f"most {MOST_NODES}: record a smaller run, such as one example or one step"
         )
+    lost = sum(not value.kept for value in values)
+    if lost:
+        raise ValueError(
+            f"{lost} of {len(values)} values on the way to the cost are unknown, for the graph did "
+            f"not keep them: record the run with `with ag.trace() as run:`"
+        )
     comparison = compared_with(run, cost, values, manual)
     with np.errstate(all="ignore"):
         return Page(run, cost, values, most).data(comparison)
@@ -96,10 +103,7 @@ def leading_to(run: Trace, cost: Value) -> list[Value]:
 
 
 def compared_with(
-    run: Trace,
-    cost: Value,
-    values: Sequence[Value],
-    manual: Mapping[Any, Any] | Comparison | None,
+    run: Trace, cost: Value, values: Sequence[Value], manual: Mapping[Any, Any] | Comparison | None
 ) -> Comparison | None:
     """The hand gradients, held against those of the run."""
     if manual is None or isinstance(manual, Comparison):
@@ -178,6 +182,7 @@ class Page:
         self.calls = [
             call for call in run.forward if call.output in self.ids and call.output.call is call
         ]
+        self.groups = groups_of(self.calls)
         self._references: list[Data] = []
         self._symbols = {value: self._named(value, "value", value.array) for value in values}
 
@@ -213,8 +218,12 @@ class Page:
         )
         boxes = [box for box in whole.boxes if box.value in self.ids]
         shown = {box.id: self.ids[box.value] for box in boxes if box.value is not None}
-        arrows = [arrow for arrow in whole.arrows if {arrow.tail, arrow.head} <= shown.keys()]
-        picture = replace(whole, boxes=boxes, arrows=arrows, groups=groups_of(boxes, whole.groups))
+        arrows = [
+            replace(arrow, label="")
+            for arrow in whole.arrows
+            if arrow.tail in shown and arrow.head in shown
+        ]
+        picture = replace(whole, boxes=boxes, arrows=arrows, groups=frames(boxes, whole.groups))
         layout = laid_out(picture)
         labels = {group.id: group.label for group in picture.groups}
         graph = {
@@ -255,7 +264,7 @@ class Page:
             "name": name,
             "op": call and call.primitive.name,
             "label": f"{name} = {self._text(self._definition(value))}" if call else name,
-            "group": " / ".join(clean(scope.name) for scope in call.scopes) if call else "",
+            "group": self.groups[call.scopes[-1]] if call and call.scopes else "",
             "inputs": [
                 self.ids[x] if isinstance(x, Value) else {"number": str(x)}
                 for x in (call.operands if call else ())
@@ -354,8 +363,6 @@ class Page:
     # -- gradients derived by hand --
 
     def _manual(self, comparison: Comparison) -> Data:
-        facts = comparison.to_dict()
-        differences = {line["name"]: line["difference"] for line in facts.get("lines", [])}
         lines = [(line, self._found(line)) for line in comparison.lines]
         replay = Replay(self.run, self.cost)
         wrong = [self.ids[value] for line, value in lines if line.verdict == "wrong"]
@@ -370,7 +377,7 @@ class Page:
                     "verdict": line.verdict,
                     "scale": line.scale,
                     "hand": self._array(line.hand),
-                    "difference": f"{float(differences.get(line.name) or 0):.1e}",
+                    "difference": f"{difference(line):.1e}",
                     "worst": worst_entry(line),
                     "formula": clean(line.formula, LONG),
                     "sentences": [clean(x, LONG) for x in sentences(line)],
@@ -418,6 +425,15 @@ def local_slope(share: Pull) -> Array | None:
     return None
 
 
+def difference(line: Line) -> float:
+    """How far a gradient by hand is from the true one, relative to the largest entry."""
+    if line.array is None:
+        return math.nan
+    scale = np.max(np.abs(line.true), initial=0)
+    off = np.max(np.abs(line.array / line.scale - line.true), initial=0)
+    return float(off / scale if scale else off)
+
+
 def worst_entry(line: Line) -> list[int] | None:
     """The entry of a wrong gradient that is off most."""
     true = line.true
@@ -455,8 +471,22 @@ def names_of(values: Sequence[Value], cost: Value) -> dict[Value, str]:
     return names
 
 
-def groups_of(boxes: Iterable[Box], groups: Sequence[Group]) -> list[Group]:
-    """The groups that boxes lie in, with those around them."""
+def groups_of(calls: Iterable[Call]) -> dict[Scope, str]:
+    """What the calls of modules are called; a second call of the same module is told apart."""
+    found: dict[Scope, str] = {}
+    times: Counter[str] = Counter()
+    for call in calls:
+        for scope in call.scopes:
+            if scope not in found:
+                around = f"{found[scope.parent]} / " if scope.parent else ""
+                text = f"{around}{clean(scope.name)}"
+                times[text] += 1
+                found[scope] = text if times[text] == 1 else f"{text} (call {times[text]})"
+    return found
+
+
+def frames(boxes: Iterable[Box], groups: Sequence[Group]) -> list[Group]:
+    """The frames that boxes lie in, with those around them."""
     parents = {group.id: group.parent for group in groups}
     needed = set()
     for box in boxes:

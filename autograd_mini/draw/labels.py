@@ -1,0 +1,347 @@
+"""The texts of a picture: what stands in boxes and frames, at arrows, and in tooltips.
+
+All texts of users go through `autograd_mini.text.clean`.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..core import ops
+from ..text import clean
+from ..trace import Call, Value
+from .grouping import Item, Place
+from .reading import Reading
+
+if TYPE_CHECKING:
+    from ..symbols import Symbol
+
+WIDEST = 44  # characters of a line of a formula or message
+LONGEST_NAME = 60
+LONGEST_FORMULA = 2_000  # before it is cut
+LONGEST_DERIVATIVE = 32
+#: Ops that do not care which operand comes first.
+COMMUTATIVE = (ops.add, ops.multiply, ops.maximum, ops.minimum)
+#: Keyword arguments that the box shows anyhow, by the shape and dtype of the result.
+VISIBLE_ANYHOW = ("shape", "dtype")
+
+
+# ---- boxes --------------------------------------------------------------------------------------
+
+
+def lines_of(
+    item: Item, reading: Reading, *, values: str, gradients: bool, by_name: bool
+) -> list[str]:
+    """What stands in a box."""
+    value = item.value
+    if item.kind == "error":
+        return error_lines(reading)
+    if item.kind == "module" or value is None:
+        return module_lines(item)
+    lines = title_of(item, by_name)
+    lines.append(size_of(value))
+    if item.copies > 1:  # each of the identical blocks has values of its own
+        return lines
+    if not value.kept:
+        lines.append("value not kept")
+    elif values != "none":
+        lines += [short for short in [summary(value.array, values)] if short]
+    if gradients and (line := gradient_line(value, reading, values)):
+        lines.append(line)
+    return lines
+
+
+def title_of(item: Item, formula: bool) -> list[str]:
+    """The name of a quantity, and how it is computed."""
+    name = item.name
+    if item.copies > 1 and not item.calls and item.places:
+        name = name.removeprefix(f"{item.places[-1].scope.path}.")
+    name = clean(name, LONGEST_NAME)
+    if not item.calls:
+        return [name] if name else []
+    how = formula_of(item) if formula else operation(item.calls[-1])
+    text = clean(f"{name} = {how}" if name else how)
+    return wrapped(text) if formula else [text]
+
+
+def operation(call: Call) -> str:
+    """The op with the numbers among its operands, ``divide(·, 5)``, and its keyword arguments."""
+    numbers = any(not isinstance(x, Value) for x in call.operands)
+    inside = ["·" if isinstance(x, Value) else f"{x:.4g}" for x in call.operands] if numbers else []
+    inside += [
+        f"{name}={text}"
+        for name, static in call.statics.items()
+        if name not in VISIBLE_ANYHOW and not is_default(call, name, static)
+        if len(text := static_text(static)) <= 20
+    ]
+    return f"{call.primitive.name}({', '.join(inside)})" if inside else call.primitive.name
+
+
+def is_default(call: Call, name: str, static: Any) -> bool:
+    """Whether a keyword argument need not have been given."""
+    default = call.primitive.defaults.get(name)
+    return static is default or (isinstance(static, str | int | float) and static == default)
+
+
+def static_text(static: Any) -> str:
+    """A keyword argument as code; of an index what stands between the brackets."""
+    if isinstance(static, slice):
+        ends = ["" if x is None else str(x) for x in (static.start, static.stop)]
+        return ":".join(ends) + (f":{static.step}" if static.step is not None else "")
+    if static is Ellipsis:
+        return "..."
+    if isinstance(static, tuple) and any(isinstance(x, slice | type) or x is ... for x in static):
+        return ", ".join(map(static_text, static))
+    if isinstance(static, type):
+        return "·"
+    return repr(static)
+
+
+def formula_of(item: Item) -> str:
+    """The formula of a quantity, from those that have names."""
+    from ..symbols import definition_of, named, write
+
+    assert item.value is not None
+    known = {use.item.value: use.item for use in item.uses if use.item.value}
+    symbols = {
+        value: named(clean(other.name, LONGEST_NAME), value.array)
+        for value, other in known.items()
+        if other.name
+    }
+    return write(definition_of(item.value, symbols), "text", longest=LONGEST_FORMULA)
+
+
+def wrapped(text: str) -> list[str]:
+    """A text on lines that a box has room for."""
+    return textwrap.wrap(text, WIDEST, subsequent_indent="  ", break_on_hyphens=False) or [text]
+
+
+def size_of(value: Value) -> str:
+    """The shape and the dtype."""
+    return f"{value.shape} {value.dtype}" if value.shape else str(value.dtype)
+
+
+def summary(array: Any, values: str) -> str:
+    """Up to four numbers in full; of more the norm, the least and the greatest."""
+    if array.size == 0:
+        return "empty"
+    if array.dtype.kind not in "biufc":
+        return ""
+    if array.size == 1:
+        return full(array)
+    if array.size <= 4 and values == "auto":
+        return ", ".join([full(array), *not_finite(array)])
+    if array.dtype.kind == "b":
+        return f"{np.count_nonzero(array)} of {array.size} true"
+    finite = array[np.isfinite(array)]
+    parts = []
+    if finite.size:
+        finite = finite if finite.dtype.kind == "c" else finite.astype(float)
+        parts.append(f"norm {np.linalg.norm(finite):.4g}")
+        if finite.dtype.kind != "c":
+            least, greatest = short(finite.min()), short(finite.max())
+            parts.append(f"all {least}" if least == greatest else f"{least} .. {greatest}")
+    return ", ".join([*parts, *not_finite(array)])
+
+
+def full(array: Any) -> str:
+    """All numbers."""
+    if array.ndim == 0:
+        return short(array.item())
+    if array.ndim == 1:
+        return f"[{', '.join(map(short, array.tolist()))}]"
+    return f"[{', '.join(map(full, array))}]"
+
+
+def short(x: Any) -> str:
+    """A number with four digits."""
+    return str(x) if isinstance(x, bool) else f"{x:.4g}"
+
+
+def not_finite(array: Any) -> list[str]:
+    """How many NaN and infinities there are, if any."""
+    counts = {"NaN": np.count_nonzero(np.isnan(array)), "inf": np.count_nonzero(np.isinf(array))}
+    return [f"{count} {what}" for what, count in counts.items() if count]
+
+
+def gradient_line(value: Value, reading: Reading, values: str) -> str:
+    """The gradient, or why there is none."""
+    gradient = reading.gradients.get(value)
+    if gradient is not None:
+        return f"grad {summary(gradient.array, 'stats' if values == 'stats' else 'auto')}"
+    if value.kind != "parameter":
+        return ""
+    return "grad: not reached" if is_left_out(value, reading) else "grad: not computed"
+
+
+def is_left_out(value: Value, reading: Reading) -> bool:
+    """Whether a parameter has no gradient since the cost does not depend on it."""
+    differentiated = reading.cost is not None and bool(reading.gradients)
+    return differentiated and value not in reading.useful
+
+
+def mark_of(value: Value, reading: Reading, gradients: bool) -> str:
+    """What is wrong with a value."""
+    if value in reading.marks:
+        return reading.marks[value]
+    gradient = reading.gradients.get(value) if gradients else None
+    arrays = [value.array] + ([gradient.array] if gradient else [])
+    if any(array.dtype.kind in "fc" and not np.isfinite(array).all() for array in arrays):
+        return "nan"
+    if gradient is not None:
+        return "" if np.any(gradient.array) else "zero"
+    parameter = gradients and value.kind == "parameter"
+    return "not reached" if parameter and is_left_out(value, reading) else ""
+
+
+def error_lines(reading: Reading) -> list[str]:
+    """What failed, and why."""
+    failure = reading.run.failure
+    assert failure is not None
+    shapes = ", ".join(str(x.shape) for x in failure.operands)
+    return [clean(f"{failure.op}({shapes}) failed"), *wrapped(clean(failure.message))]
+
+
+def module_lines(item: Item) -> list[str]:
+    """What a closed module is: its class, how many parameters it has, and its output's shape."""
+    place = item.members[0].places[len(item.places)]
+    lines = [group_label(place, item.copies)]
+    if item.parameters:
+        each = "each " if item.copies > 1 else ""
+        lines.append(f"{each}{item.parameters:,} parameter{'s' * (item.parameters != 1)}")
+    return [*lines, size_of(item.value)] if item.value else lines
+
+
+def group_label(place: Place, copies: int = 1) -> str:
+    """What a frame is called: ``0: Linear``, with the number of identical blocks, `` x12``."""
+    scope = place.scope
+    label = scope.kind if scope.name == scope.kind else f"{scope.name}: {scope.kind}"
+    backward = ", backward" if place.phase == "backward" else ""
+    return clean(label) + backward + (f"  x{copies}" if copies > 1 else "")
+
+
+def tooltip_of(item: Item, reading: Reading) -> str:
+    """Further facts, a line each."""
+    facts = [clean(item.name)] if item.name else []
+    if item.kind == "error" and reading.run.failure and reading.run.failure.source:
+        source = reading.run.failure.source
+        facts.append(clean(f"{source}: {source.text}"))
+    if value := item.value:
+        facts.append(f"shape {value.shape}, {value.dtype}, {value.array.size:,} elements")
+    if item.kind == "module":
+        facts.append(f"{len(item.members)} boxes")
+    elif value and item.copies == 1 and value.kept:
+        facts += [text for text in [summary(value.array, "stats")] if text]
+        if gradient := reading.gradients.get(value):
+            facts.append(f"grad {summary(gradient.array, 'stats')}")
+    if item.copies > 1:
+        facts.append(f"the first of {item.copies} identical ones")
+    for call in item.calls[-1:]:
+        facts += [
+            clean(f"{name} = {static_text(static)}", LONGEST_NAME)
+            for name, static in call.statics.items()
+        ]
+        if call.source:
+            facts.append(clean(f"{call.source}: {call.source.text}"))
+    if item.places and item.places[-1].scope.path:
+        facts.append(clean(f"in {item.places[-1].scope.path}"))
+    return "\n".join(facts)
+
+
+# ---- arrows -------------------------------------------------------------------------------------
+
+
+def operand_labels(item: Item) -> list[str]:
+    """The number of each operand, where there are several and it matters which is which."""
+    if len(item.calls) != 1 or len(item.uses) < 2:
+        return [""] * len(item.uses)
+    twice = len({use.item for use in item.uses}) < len(item.uses)
+    if not twice and item.calls[0].primitive in COMMUTATIVE:
+        return [""] * len(item.uses)
+    return [str(use.position) for use in item.uses]
+
+
+def derivative_labels(item: Item, reading: Reading) -> list[str]:
+    """The local derivative at each arrow: the rules, with the gradient of the output taken as 1.
+
+    Where a rule is no product with that gradient, such as the rule of a product of matrices, it is
+    written ``g``.  What has no name is called ``in`` and ``out``, as seen from the op.  An arrow
+    by which no gradient comes back has no label.
+    """
+    from ..symbols import Symbol, named
+
+    if item.value is None or not item.calls:
+        return [""] * len(item.uses)
+    ones = np.ones_like(item.value.array)
+    if item.value.array.size == 1:
+        units = [Symbol(ones)]
+    elif all(call.primitive.elementwise for call in item.calls):
+        units = [Symbol(np.ones((), ones.dtype)), named("1", ones)]  # a sum needs the shape
+    else:
+        units = [named("g", ones)]
+    found: dict[tuple[Call | None, int], str] = {}
+    for unit in units:
+        try:
+            found = local_derivatives(item, reading, unit)
+            break
+        except (ValueError, IndexError):
+            continue
+    return [found.get((use.call, use.position), "") for use in item.uses]
+
+
+def local_derivatives(
+    item: Item, reading: Reading, unit: Symbol
+) -> dict[tuple[Call | None, int], str]:
+    """The shares of an item's operands in the gradient ``unit`` of its value, as texts."""
+    from ..symbols import named, share_of
+
+    assert item.value is not None
+    known = {item.value: named(clean(item.name, LONGEST_NAME) or "out", item.value.array)}
+    for value, name in operand_names(item).items():
+        known[value] = named(name, value.array)
+    upstream = {item.value: unit}
+    inside = {call.output for call in item.calls}
+    found: dict[tuple[Call | None, int], str] = {}
+    for call in reversed(item.calls):
+        for position, operand in enumerate(call.operands):
+            pull = reading.pulls.get((call, position))
+            if pull is None or call.output not in upstream:
+                continue
+            share = share_of(pull, upstream[call.output], known)
+            if operand in inside:
+                before = upstream.get(operand)
+                upstream[operand] = ops.add(before, share) if before else share
+            else:
+                found[call, position] = derivative_text(share)
+    return found
+
+
+def operand_names(item: Item) -> dict[Value, str]:
+    """What the formulas of an item's local derivatives call its operands."""
+    unnamed = [use for use in item.uses if not use.item.name]
+    names = {}
+    for use in reversed(item.uses):
+        if value := use.item.value:
+            number = "" if len(item.uses) == 1 or len(item.calls) > 1 else str(use.position)
+            if use.item.name:
+                names[value] = clean(use.item.name, LONGEST_NAME)
+            elif value.call or value.array.size > 1:
+                names[value] = f"in{number}" if len(unnamed) > 1 else "in"
+    return names
+
+
+def derivative_text(share: Symbol) -> str:
+    """A local derivative as a formula and, if it is one number, as that."""
+    from ..symbols import write
+
+    text = write(share, "text")
+    number = short(np.asarray(share.array).item()) if np.size(share.array) == 1 else ""
+    if not number:
+        return clean(text, LONGEST_DERIVATIVE)
+    if len(text) > LONGEST_DERIVATIVE or re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", text):
+        return number
+    return clean(f"{text} = {number}")

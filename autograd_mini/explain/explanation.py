@@ -1,0 +1,291 @@
+"""The chain rule of a run, written out: as text, in LaTeX, and as code."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from ..check.replay import Array
+from ..symbols import Symbol, latex_name, write
+from ..text import clean, for_latex
+from ..trace import Trace, Value
+from .lines import Derivation, Line, Step, parts
+
+SMALL = 9  # elements of an array that is shown in full
+
+
+class Explanation:
+    r"""The lines of a run, forward and backward; made by `explain`.
+
+    ``str()`` is plain text; a notebook shows LaTeX.
+
+    Attributes
+    ----------
+    lines : list of Line
+        First the quantities, then the gradients, in the order in which they are computed.
+    latex : str
+        An ``aligned`` environment, for KaTeX, MathJax and LaTeX with amsmath.
+    python : list of str
+        The lines as code.
+    simplified : bool
+        Whether the lines are in their simplest form.
+    """
+
+    def __init__(self, derivation: Derivation, numbers: bool) -> None:
+        self.lines: list[Line] = derivation.lines
+        self.simplified = derivation.simplify
+        self._numbers = numbers
+        self._derivation = derivation
+
+    @property
+    def forward(self) -> list[Line]:
+        """The quantities."""
+        return [line for line in self.lines if line.phase == "forward"]
+
+    @property
+    def backward(self) -> list[Line]:
+        """The gradients."""
+        return [line for line in self.lines if line.phase == "backward"]
+
+    @property
+    def steps(self) -> list[Step]:
+        """All simplifications."""
+        return [step for line in self.lines for step in line.steps]
+
+    @property
+    def quantities(self) -> dict[str, Value]:
+        """What comes from outside, by the names that the lines use."""
+        called, known = self._derivation.called, self._derivation.known
+        outputs = {call.output for call in self._derivation.calls}
+        return {called[x]: x for x in known if x in called and x not in outputs}
+
+    @property
+    def constants(self) -> dict[str, float]:
+        """The numbers with names that the lines use."""
+        units = self._derivation.numbers.units
+        leaves = {
+            part.name
+            for line in self.lines
+            for formula in (line.symbol, *(step.symbol for step in line.steps))
+            for part in parts(formula)
+            if part.name is not None and part not in self._derivation.leaves
+        }
+        return {name: x for name, x in units.items() if name in leaves}
+
+    @property
+    def python(self) -> list[str]:
+        """The lines as code."""
+        return [f"{line.name} = {write(line.symbol, 'python')}" for line in self.lines]
+
+    # -- plain text --
+
+    def __str__(self) -> str:
+        rows: list[tuple[str, str, str]] = []
+        for title, lines in (("forward", self.forward), ("backward", self.backward)):
+            if lines:
+                rows += [("", "", "")] * bool(rows) + [(title, "", "")]
+            width = max((len(clean(line.name)) for line in lines), default=0)
+            for line in lines:
+                rows += self._rows(line, width)
+        left = max((len(a) for a, b, _ in rows if b), default=0)
+        left = min(left, 72)
+        text = [f"{a:<{left}}   {b}".rstrip() if b else a for a, b, _ in rows]
+        notes = self._notes()
+        return "\n".join([*text, *([""] if notes else []), *notes])
+
+    def _rows(self, line: Line, width: int) -> Iterable[tuple[str, str, str]]:
+        """One line with its other forms and its numbers."""
+        start = f"  {clean(line.name):<{width}} = "
+        yield start + text_of(line.symbol), shape_of(line.shape), ""
+        indent = " " * (len(start) - 2) + "= "
+        if not self.simplified:
+            for step in line.steps:
+                yield indent + text_of(step.symbol), reason(step), ""
+        if self._numbers:
+            with_numbers = write(line.symbol, "text", lambda x: brief(x.array))
+            if small(line):
+                yield indent + with_numbers, "", ""
+            for row in in_rows(self._array(line)):
+                yield indent + row, "", ""
+                indent = " " * len(indent)
+
+    def _array(self, line: Line) -> Array:
+        """The numbers of a line."""
+        if line.phase == "forward":
+            return line.value.array
+        assert line.value.gradient is not None
+        return line.value.gradient.array / line.scale if line.scale != 1 else line.value.gradient.array
+
+    def _notes(self) -> list[str]:
+        """What has been done to the lines, and how it was proved."""
+        if not self.simplified:
+            return []
+        notes = [
+            f"{clean(line.name)}: {reason(step)}" for line in self.backward for step in line.steps
+        ]
+        scales: dict[float, list[Line]] = {}
+        for line in self.backward:
+            if line.scale != 1:
+                scales.setdefault(line.scale, []).append(line)
+        for scale, lines in scales.items():
+            constant = self._derivation.algebra.constant
+            names = " and ".join(
+                [", ".join(clean(x.name) for x in lines[:-1])] * (len(lines) > 1) + [clean(lines[-1].name)]
+            )
+            one, all_of = write(constant(scale), "text"), write(constant(round(1 / scale)), "text")
+            what = f"is {all_of} times the gradient" if len(lines) == 1 else (
+                f"are {all_of} times the gradients"
+            )
+            off = max(
+                self._derivation.point.difference(x.symbol, self._derivation.leaves, x.value, scale)
+                for x in lines
+            )
+            notes.append(f"{names} {what}, the {one} comes at the end; differs by {off:.0e}")
+        return notes
+
+    # -- LaTeX --
+
+    @property
+    def latex(self) -> str:
+        """The lines in LaTeX."""
+        rows = []
+        for line in self.lines:
+            shape = r" \times ".join(map(str, line.shape)) or "1"
+            formula = write(line.symbol, "latex")
+            rows.append(f"{latex_name(line.name)} &= {formula} && {shape}")
+            if not self.simplified:
+                for step in line.steps:
+                    rows.append(
+                        f"&= {write(step.symbol, 'latex')} && \\text{{{for_latex(step.name)}}}"
+                    )
+            if self._numbers and line.shape != () or self._numbers:
+                rows.append(f"&= {latex_array(self._array(line))}")
+        body = " \\\\\n".join(rows)
+        return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle\n{self.latex}\n$"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/latex": self._repr_latex_(), "text/plain": str(self)}
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def text_of(symbol: Symbol) -> str:
+    """A formula as text."""
+    return re.sub(r"one_hot\((.*?), classes=\d+, axis=\d+\)", r"onehot(\1)", write(symbol, "text"))
+
+
+def small(line: Line) -> bool:
+    """Whether all that a formula is made of are single numbers."""
+    leaves = [x for x in parts(line.symbol) if x.primitive is None]
+    return all(np.size(x.array) == 1 for x in leaves)
+
+
+def brief(x: Any) -> str:
+    """A number, in few digits."""
+    return f"{np.asarray(x).item():.4g}"
+
+
+def reason(step: Step) -> str:
+    """Why a step is right."""
+    text = f"{step.name}; differs by {step.difference:.0e}"
+    elsewhere = "" if math.isnan(step.elsewhere) else f", at another point by {step.elsewhere:.0e}"
+    return text.replace("0e+00", "0") + elsewhere.replace("0e+00", "0")
+
+
+def shape_of(shape: tuple[int, ...]) -> str:
+    """A shape in words."""
+    return " x ".join(map(str, shape)) or "1"
+
+
+def summary(x: Array) -> str:
+    """What is said of a large array."""
+    norm = float(np.linalg.norm(np.asarray(x, float)))
+    return f"{shape_of(np.shape(x))}, norm {norm:.4g}"
+
+
+def in_rows(x: Array) -> list[str]:
+    """An array as text: its numbers, if there are few."""
+    x = np.asarray(x)
+    if x.size > SMALL or x.ndim > 2:
+        return [summary(x)]
+    if not x.ndim:
+        return [brief(x)]
+    rows = [[brief(y) for y in row] for row in np.atleast_2d(x)]
+    width = max((len(y) for row in rows for y in row), default=0)
+    return ["[" + "  ".join(y.rjust(width) for y in row) + "]" for row in rows]
+
+
+def latex_array(x: Array) -> str:
+    """An array in LaTeX: its numbers, if there are few."""
+    x = np.asarray(x)
+    if x.size > SMALL or x.ndim > 2:
+        return f"\\text{{{summary(x)}}}"
+    if not x.ndim:
+        return brief(x)
+    rows = r" \\ ".join(" & ".join(map(brief, row)) for row in np.atleast_2d(x))
+    return f"\\begin{{pmatrix}} {rows} \\end{{pmatrix}}"
+
+
+def explain(
+    run: Trace,
+    wrt: Iterable[Any] | None = None,
+    *,
+    numbers: bool = False,
+    simplify: bool = False,
+) -> Explanation:
+    """The chain rule of a run, written out: one line for each quantity and for each gradient.
+
+    The formulas are the rules that the engine ran.  Where a gradient has a simpler form, that is
+    shown behind it, or with ``simplify=True`` instead of it.  Such a form is proved by numbers, on
+    the run and at a second point with other numbers; without a proof it is not shown.
+
+    Parameters
+    ----------
+    run : Trace
+        Of the computation of a cost.  It goes backward now if it has not done so.
+    wrt : iterable of str, Tensor, ndarray or Value, optional
+        By what the gradients are asked for, by default by all parameters.
+    numbers : bool
+        Whether to show the numbers, too; of large arrays the shape and the norm.
+    simplify : bool
+        Whether to show each gradient in its simplest form only.  A constant such as the 1/m of a
+        mean then comes last, with the gradients asked for; lines before it are m times theirs.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    KeyError
+        If something in ``wrt`` does not occur in the run.
+    ValueError
+        If there is nothing to differentiate, or it does not depend on something in ``wrt``.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> W = ag.Tensor(np.ones((1, 2)), requires_grad=True)
+    >>> X, Y, m = np.ones((2, 3)), np.array([[0.0, 1.0, 1.0]]), 3
+    >>> with ag.trace() as run:
+    ...     Z = W @ X
+    ...     A = ag.sigmoid(Z)
+    ...     J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+    >>> for line in explain(run.name(locals()), simplify=True).python:
+    ...     print(line)
+    Z = W @ X
+    A = ag.sigmoid(Z)
+    J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+    dZ = A - Y
+    dW = 1 / m * (dZ @ X.T)
+    """
+    cost, wanted = run.differentiated(wrt)
+    return Explanation(Derivation(run, cost, wanted, simplify), numbers)

@@ -1,0 +1,566 @@
+"""A run as lines of formulas: each quantity forward, and each gradient backward."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+import numpy as np
+
+from ..check.recognise import same_share, with_known_functions
+from ..check.replay import Array, Replay
+from ..core import ops
+from ..symbols import Symbol, definition_of, named, share_of, total, write
+from ..trace import Call, Pull, Source, Trace, Value
+from .simplify import (
+    MOST_CANDIDATES,
+    Algebra,
+    Candidate,
+    Leaf,
+    Numbers,
+    Term,
+    derived_from_others,
+    functions_of,
+    guessed,
+    is_value,
+    one_hot,
+    parts,
+    point_of_run,
+    same,
+    shaken_point,
+)
+
+LONGEST = 12  # calls in a formula
+#: What a formula does not show, or what makes it hardly longer.
+SHORT = {"reshape", "broadcast_to", "copy", "astype", "transpose"}
+NAMED_IN = {"add", "subtract", "multiply", "divide"}  # numbers there may be somebody's variables
+
+
+@dataclass(eq=False)
+class Step:
+    """Another form of a line.
+
+    Attributes
+    ----------
+    name : str
+        Why it is the same.
+    symbol : Symbol
+        The formula.
+    difference : float
+        How far it is from the gradient of the run, relative to the largest element.
+    elsewhere : float
+        The same at a second point, with other numbers; NaN if there is none.
+    """
+
+    name: str
+    symbol: Symbol
+    difference: float
+    elsewhere: float
+
+
+@dataclass(eq=False)
+class Line:
+    """A quantity of a run, and its formula.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``Z1``, or ``dZ1`` for a gradient.
+    symbol : Symbol
+        The formula.
+    phase : {"forward", "backward"}
+        Whether it is a value or a gradient.
+    value : Value
+        What it is, or what it is the gradient by.
+    scale : float
+        The gradient is this times the formula; not 1 where a constant comes later.
+    steps : list of Step
+        Simpler forms, or how the formula was made simpler.
+    """
+
+    name: str
+    symbol: Symbol
+    phase: str
+    value: Value
+    scale: float = 1.0
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        return self.value.shape
+
+    @property
+    def source(self) -> Source | None:
+        """The line of the user's program that computed the value."""
+        return self.value.call and self.value.call.source
+
+
+class Names:
+    """Names, none of which occurs twice."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> str:
+        """A name, with a number behind it if it is taken."""
+        unique = next(
+            x for x in (name, *(f"{name}_{i}" for i in count(2))) if x not in self._taken
+        ) if name in self._taken else name
+        self._taken.add(unique)
+        return unique
+
+    def fresh(self, letter: str) -> str:
+        """A name that nobody has given."""
+        return self.take(next(f"{letter}{i}" for i in count(1) if f"{letter}{i}" not in self._taken))
+
+
+class Derivation:
+    """The lines of a run.
+
+    Parameters
+    ----------
+    run : Trace
+    cost : Value
+    wanted : list of Value
+        Whose gradients are asked for.
+    simplify : bool
+        Whether lines are in their simplest form, or as they were computed with that behind.
+    """
+
+    def __init__(self, run: Trace, cost: Value, wanted: list[Value], simplify: bool) -> None:
+        self.run = run
+        self.cost = cost
+        self.wanted = dict.fromkeys(wanted)
+        self.simplify = simplify
+        self.numbers = Numbers(run.numbers)
+        self.algebra = Algebra(self.numbers)
+        self.replay = Replay(run, cost, reached(run, cost, wanted))
+        self.calls = needed(run, cost)
+        self.point = point_of_run(self.replay, self.calls)
+        self.derived = derived_from_others(self.point.arrays)
+        self.shaken = shaken_point(self.replay, self.calls, self.derived)
+        self.functions = self._recognised()
+        self.must: set[Value] = set()  # values without a name that need one
+        before = -1
+        while len(self.must) > before:
+            before = len(self.must)
+            self._write()
+        self._drop_unused()
+
+    # -- all lines --
+
+    def _write(self) -> None:
+        """Write all lines, as far as it is known what needs a name."""
+        self.names = Names()
+        self.called: dict[Value, str] = {}
+        for value in self.point.arrays:
+            if value.name:
+                self.called[value] = self.names.take(value.name)
+        self.known: dict[Value, Symbol] = {}
+        self.leaves: dict[Symbol, Leaf] = {}
+        self.gradients: dict[Value, Symbol] = {}
+        self.scales: dict[Value, float] = {}
+        self.lines: list[Line] = []
+        self.sizes: dict[Symbol, int] = {}
+        outputs = {call.output for call in self.calls}
+        for value in self.point.arrays:
+            if value not in outputs and value not in self.derived:
+                self._enter_leaf(value)
+        for value, (function, source) in self.derived.items():
+            self.known[value] = function(self.known[source])
+        for call in self.calls:
+            self._enter_result(call.output)
+        self._enter_gradients()
+
+    def _enter_leaf(self, value: Value) -> None:
+        """Something from outside."""
+        if not value.name and value.kind == "input":
+            x = value.array
+            if x.size and np.all(x == x.flat[0]):
+                number = Symbol(x.flat[0].reshape(()))
+                self.known[value] = broadcast(number, value.shape)
+                return
+            if x.dtype.kind in "iu" and np.array_equal(x, np.arange(x.size)):
+                self.called[value] = self.names.take("i")
+        if value not in self.called:
+            self.called[value] = self.names.fresh("p" if value.kind == "parameter" else "c")
+        self._name(value)
+
+    def _name(self, value: Value) -> None:
+        """Call a value by its name from here on."""
+        symbol = self.known[value] = named(self.called[value], value.array)
+        self.leaves[symbol] = Leaf(value, "value")
+
+    def _enter_result(self, value: Value) -> None:
+        """A result of the forward pass: a line of its own, or a part of others."""
+        formula = self._with_names_of_numbers(definition_of(value, self.known))
+        steps = []
+        if value in self.functions:
+            pull = self.functions[value]
+            simple = pull.call.primitive(self.known[pull.operand], **pull.call.statics)
+            if self.simplify:
+                formula = simple
+            else:
+                why = f"the {pull.call.primitive.name} function"
+                steps = [Step(why, simple, self._off(value, simple), math.nan)]
+        if value is self.cost and not value.name:
+            self.called[value] = self.names.take("J")
+        if value not in self.called:
+            size, uses = self._size(formula), self._uses.get(value, 0)
+            shown = value in self.wanted or value in self.must
+            if not shown and size <= LONGEST and (uses - 1) * size <= 4:
+                self.known[value] = formula
+                return
+            self.called[value] = self.names.fresh("u")
+        self.lines.append(Line(self.called[value], formula, "forward", value, 1.0, steps))
+        self._name(value)
+
+    def _enter_gradients(self) -> None:
+        """All gradients, backward from the cost."""
+        self.gradients[self.cost] = self._seed()
+        self.scales[self.cost] = 1.0
+        if self.cost in self.wanted:
+            self._enter_line(self.cost, self.gradients[self.cost], [])
+        replay = self.simple if self.simplify else self.replay
+        for value in sorted(replay.shares, key=replay.finished):
+            if self.simplify:
+                formula, steps = self._simplified(value)
+            else:
+                formula, steps = self._as_computed(value)
+            if self._is_inline(value, formula):
+                self.gradients[value] = formula
+            else:
+                self._enter_line(value, formula, steps)
+
+    def _seed(self) -> Symbol:
+        """The gradient of the cost by itself."""
+        ones = np.ones((), self.cost.dtype)
+        return broadcast(Symbol(ones), self.cost.shape)
+
+    def _enter_line(self, value: Value, formula: Symbol, steps: list[Step]) -> None:
+        """A gradient that has a name."""
+        if value not in self.called:  # its value then needs one too
+            self.must.add(value)
+            self.called[value] = self.names.fresh("u")
+        assert value.gradient is not None
+        scale = self.scales.setdefault(value, 1.0)
+        name = self.names.take(f"d{self.called[value]}")
+        array = value.gradient.array
+        leaf = named(name, array if scale == 1 else array / scale)
+        self.gradients[value] = leaf
+        self.leaves[leaf] = Leaf(value, "gradient", scale)
+        self.lines.append(Line(name, formula, "backward", value, scale, steps))
+
+    def _is_inline(self, value: Value, formula: Symbol) -> bool:
+        """Whether a gradient is a part of other formulas only."""
+        if value in self.wanted or value in self.must:
+            return False
+        constant = self.algebra.term(formula).core is None
+        size, pulls = self._size(formula), self._users.get(value, [])
+        if value in self.called:
+            if self.simplify and constant:
+                return True
+            if self.simplify and formula.primitive is None:
+                return True
+            into = [pull.call for pull in pulls]
+            alone = len(into) == 1 and is_slope_or_part(into[0])
+            return alone and size <= 2
+        return constant or (size <= LONGEST and (len(pulls) - 1) * size <= 4)
+
+    # -- one gradient --
+
+    def _shares(self, replay: Replay, value: Value) -> list[Symbol]:
+        """The shares of a gradient as formulas."""
+        return [
+            share_of(pull, self.gradients[pull.call.output], self.known)
+            for pull in replay.shares[value]
+        ]
+
+    def _as_computed(self, value: Value) -> tuple[Symbol, list[Step]]:
+        """A gradient as the engine computed it, and its simpler forms."""
+        formula = self._with_names_of_numbers(total(self._shares(self.replay, value)))
+        if value not in self.called or value not in self.simple.shares:
+            return formula, []
+        start = total(self._shares(self.simple, value))
+        term = self.algebra.term(start)
+        text = write(formula, "text")
+        if (found := self._guessed(value, term, 1.0)) is not None:
+            step = self._step(found.why, found.term, value)
+            return formula, [step] if write(step.symbol, "text") != text else []
+        functions = [x.call.primitive.name for x in self.simple.shares[value] if self._is_new(x)]
+        why = f"the derivative of {functions[0]}" if functions else "constants and signs collected"
+        step = self._step(why, term, value)
+        shorter = len(write(step.symbol, "text")) < len(text)
+        proved = self._is_proved(step, value)
+        return formula, [step] if shorter and proved else []
+
+    def _is_new(self, pull: Pull) -> bool:
+        """Whether a share is that of a function that was written out."""
+        return self.functions.get(pull.call.output) is pull
+
+    def _simplified(self, value: Value) -> tuple[Symbol, list[Step]]:
+        """A gradient in its simplest form; a constant that it shares with all later ones waits."""
+        scales = [self.scales[pull.call.output] for pull in self.simple.shares[value]]
+        scale = scales[0] if len({*scales}) == 1 else 1.0
+        shares = self._shares(self.simple, value)
+        if len({*scales}) > 1:
+            shares = [
+                ops.multiply(self.algebra.constant(c), share)
+                for c, share in zip(scales, shares, strict=True)
+            ]
+        start = total(shares)
+        self.scales[value] = scale
+        steps = []
+        term = self.algebra.term(start)
+        if not self._is_proved(self._step("", term, value), value):
+            term = Term(1.0, start)
+        if (found := self._guessed(value, term, scale)) is not None:
+            term = found.term
+            steps.append(self._step(found.why, term, value))
+        if value in self.wanted:
+            term = Term(term.c * scale, term.core)
+            scale = 1.0
+        elif scale == 1:
+            scale = self._mean(term.c, value)
+            term = Term(term.c / scale, term.core)
+        self.scales[value] = scale
+        for step in steps:
+            step.symbol = self.algebra.symbol(term, value.shape)
+        return self.algebra.symbol(term, value.shape), steps
+
+    def _mean(self, c: float, value: Value) -> float:
+        """The 1/n of a mean in a constant; 1 if there is none."""
+        if abs(c) >= 1:
+            return 1.0
+        units = [x for x in self.numbers.units.values() if isinstance(x, int)]
+        for k in (1.0, 2.0, 0.5):
+            for n in (*units, *value.shape, value.array.size):
+                if n > 1 and math.isclose(abs(c) * n, k, rel_tol=1e-12):
+                    return 1 / n
+        return 1.0
+
+    # -- proofs --
+
+    def _step(self, why: str, term: Term, value: Value) -> Step:
+        """A form of a gradient, with how far it is from what it should be."""
+        formula = self.algebra.symbol(term, value.shape)
+        scale = self.scales.get(value, 1.0)
+        here, there = (
+            point.difference(formula, self.leaves, value, scale) if point else math.nan
+            for point in (self.point, self.shaken)
+        )
+        return Step(why, formula, here, there)
+
+    def _is_proved(self, step: Step, value: Value) -> bool:
+        """Whether a form gives the gradient at both points."""
+        here = step.difference <= self.point.tolerance(value)
+        if self.shaken is None:
+            return here
+        return here and step.elsewhere <= self.shaken.tolerance(value)
+
+    def _off(self, value: Value, formula: Symbol) -> float:
+        """How far a formula is from a value of the run, relative to the largest element."""
+        largest = float(np.max(np.abs(value.array), initial=0)) or 1.0
+        return float(np.max(np.abs(formula.array - value.array), initial=0)) / largest
+
+    def _guessed(self, value: Value, term: Term, scale: float):  # type: ignore[no-untyped-def]
+        """What else a gradient is: a multiple of a quantity, or of a difference of two."""
+        points = (self.point, self.shaken)
+        if self.shaken is None or value.kind != "result" or term.core is None:
+            return None
+        names = {x.primitive.name for x in parts(term.core) if x.primitive is not None}
+        if self._size(term.core) < 2 and not names & {"residual", "subtract"}:
+            return None
+        targets = tuple(point.gradients[value] / scale for point in points)  # type: ignore[union-attr]
+        found = guessed(targets, list(self._candidates(value)), self.algebra)  # type: ignore[arg-type]
+        if found is not None and self._is_proved(self._step(found.why, found.term, value), value):
+            return found
+        return None
+
+    def _candidates(self, value: Value) -> Iterator[Candidate]:
+        """The terms that a gradient may be made of, the likely ones first."""
+        quantities = [
+            Candidate(symbol, self._arrays(symbol))
+            for x, symbol in self.known.items()
+            if x in self.called and x.shape == value.shape and x.dtype.kind in "fiu"
+        ]
+        seen = set()
+        for function, symbol in functions_of(self.known[value]):
+            arrays = self._arrays(symbol)
+            if not all(np.all(np.isfinite(x)) for x in arrays):
+                continue
+            like = [q for q in quantities if all(map(same, q.arrays, arrays))]
+            if like or value in self.called:
+                best = like[0].symbol if like else symbol
+                seen.add(best)
+                yield Candidate(best, arrays, function)
+        for labels, symbol in self._labels(value):
+            yield Candidate(symbol, self._arrays(symbol))
+        yield from [q for q in quantities if q.symbol not in seen][-MOST_CANDIDATES:]
+
+    def _labels(self, value: Value) -> Iterator[tuple[Value, Symbol]]:
+        """Class labels as zeros and ones in the shape of a value."""
+        for x, symbol in self.known.items():
+            if x.dtype.kind in "iu" and x.kind == "input" and x.array.size:
+                for axis, classes in enumerate(value.shape):
+                    shape = value.shape[:axis] + value.shape[axis + 1 :]
+                    if x.shape == shape and 0 <= x.array.min() <= x.array.max() < classes:
+                        yield x, one_hot(symbol, classes, axis)
+
+    def _arrays(self, symbol: Symbol) -> tuple[Array, Array]:
+        """What a formula gives at both points."""
+        assert self.shaken is not None
+        with np.errstate(all="ignore"):
+            here = self.point.evaluated(symbol, self.leaves)
+            return here, self.shaken.evaluated(symbol, self.leaves)
+
+    def _recognised(self) -> dict[Value, Pull]:
+        """The values that are known functions of others, written out, with the share instead."""
+        self.simple = with_known_functions(self.replay) if self.shaken else self.replay
+        self.simple = with_relu(self.simple) if self.shaken else self.simple
+        mine = {*self.replay.pulls}
+        found = {p.call.output: p for p in self.simple.pulls if p not in mine}
+        for value, pull in found.items():
+            assert self.shaken is not None
+            result = pull.call.run(self.shaken.arrays[pull.operand])
+            if not same(result, self.shaken.arrays[value]):
+                self.simple, found = self.replay, {}
+                break
+        pulls = self.simple.pulls if self.simplify else self.replay.pulls
+        self._users: dict[Value, list[Pull]] = {}
+        self._uses: dict[Value, int] = {}
+        for pull in pulls:
+            self._users.setdefault(pull.call.output, []).append(pull)
+        for call in (*self.calls, *(call for pull in pulls for call in pull.calls)):
+            for x in call.operands:
+                if is_value(x):
+                    self._uses[x] = self._uses.get(x, 0) + 1
+        return found
+
+    # -- small things --
+
+    def _size(self, symbol: Symbol) -> int:
+        """How many calls are written in a formula."""
+        for part in parts(symbol):
+            if part not in self.sizes:
+                own = part.primitive is not None and part.primitive.name not in SHORT
+                self.sizes[part] = own + sum(self.sizes[x] for x in part.operands)
+        return self.sizes[symbol]
+
+    def _with_names_of_numbers(self, formula: Symbol) -> Symbol:
+        """A formula with 1/m where it has 1/5."""
+        found: dict[Symbol, Symbol] = {}
+        for part in parts(formula):
+            operands = tuple([found[x] for x in part.operands])
+            if part.primitive is not None and part.primitive.name in NAMED_IN:
+                operands = tuple([self._name_of_number(x) or x for x in operands])
+                operands = without_broadcasts(operands, part.shape)
+            same_operands = all(a is b for a, b in zip(operands, part.operands, strict=True))
+            found[part] = (
+                part
+                if same_operands
+                else Symbol(part.array, None, part.primitive, operands, part.statics)
+            )
+        return found[formula]
+
+    def _name_of_number(self, x: Symbol) -> Symbol | None:
+        """The quantity that a number is, if it has a name."""
+        if x.primitive is None and x.name is None and isinstance(x.array, int | float):
+            symbol = self.numbers.symbol(abs(x.array)) if x.array else x
+            names = [part for part in parts(symbol) if part.name]
+            if names and symbol.array == abs(x.array):
+                return symbol if x.array > 0 else ops.negative(symbol)  # type: ignore[no-any-return]
+        return None
+
+    def _drop_unused(self) -> None:
+        """Keep the lines that those asked for are made of."""
+        by_leaf = {self.known[x.value]: x for x in self.lines if x.phase == "forward"}
+        by_leaf |= {self.gradients[x.value]: x for x in self.lines if x.phase == "backward"}
+        stack = [
+            line
+            for line in self.lines
+            if (line.phase == "backward" and line.value in self.wanted)
+            or (line.phase == "forward" and (line.value.name or line.value is self.cost))
+        ]
+        kept: set[int] = set()
+        while stack:
+            line = stack.pop()
+            if id(line) not in kept:
+                kept.add(id(line))
+                for formula in (line.symbol, *(step.symbol for step in line.steps)):
+                    stack += [by_leaf[x] for x in parts(formula) if x in by_leaf]
+        self.lines = [line for line in self.lines if id(line) in kept]
+
+
+def is_slope_or_part(call: Call) -> bool:
+    """Whether a gradient goes through a call by a factor for each element, or in part only."""
+    unary = len(call.operands) == 1 and call.primitive.elementwise
+    return unary or call.primitive.name in ("concatenate", "getitem")
+
+
+def with_relu(replay: Replay) -> Replay:
+    """The same run, in which ``maximum(Z, 0)`` is a relu wherever there is no tie."""
+    pulls = list(replay.pulls)
+    for i, pull in enumerate(pulls):
+        call = pull.call
+        others = [x for x in call.operands if x is not pull.operand]
+        if call.primitive is ops.maximum and others == [0]:
+            share = same_share(replay, ops.relu, pull.operand, call.output, [pull])
+            pulls[i] = share or pull
+    return Replay(replay.run, replay.cost, pulls)
+
+
+def broadcast(symbol: Symbol, shape: tuple[int, ...]) -> Symbol:
+    """Repeated to a shape, which is not written."""
+    return symbol if symbol.shape == shape else ops.broadcast_to(symbol, shape=shape)  # type: ignore[no-any-return]
+
+
+def unrepeated(symbol: Symbol) -> Symbol:
+    """The number that is repeated, if that is all that an array is."""
+    if symbol.primitive is ops.negative:
+        number = unrepeated(symbol.operands[0])
+        return symbol if number.shape else ops.negative(number)  # type: ignore[no-any-return]
+    inner = symbol
+    while inner.primitive is not None and inner.primitive.name in ("broadcast_to", "reshape"):
+        inner = inner.operands[0]
+    return symbol if inner.shape else inner
+
+
+def without_broadcasts(operands: tuple[Symbol, ...], shape: tuple[int, ...]) -> tuple[Symbol, ...]:
+    """Operands of an elementwise op, numbers not repeated where another has the whole shape."""
+    inner = tuple([unrepeated(x) for x in operands])
+    return inner if any(x.shape == shape for x in inner) else operands
+
+
+def needed(run: Trace, cost: Value) -> list[Call]:
+    """The calls that a cost was computed by, in order."""
+    found: set[Call] = set()
+    stack = [cost]
+    while stack:
+        call = stack.pop().call
+        if call is not None and call not in found:
+            found.add(call)
+            stack += [x for x in call.operands if isinstance(x, Value)]
+    return [call for call in run.calls if call in found]
+
+
+def reached(run: Trace, cost: Value, wanted: Iterable[Value]) -> list[Pull]:
+    """The shares that some gradients are computed from, in order."""
+    for _ in range(2):
+        found: set[Pull] = set()
+        stack, ends = [*wanted], set()
+        while stack:
+            value = stack.pop()
+            if not value.shares:
+                ends.add(value)
+            for pull in value.shares:
+                if pull not in found:
+                    found.add(pull)
+                    stack.append(pull.call.output)
+        if ends <= {cost}:
+            break
+        run.differentiate(cost, wanted)  # some gradients were those of another cost
+    return [pull for pull in run.pulls if pull in found]

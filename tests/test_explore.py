@@ -1,0 +1,708 @@
+"""The data of the step-through page: numbers of the run, and which entries made which."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hostile import NAMES
+
+import autograd_mini as ag
+from autograd_mini import nn
+from autograd_mini.explore import entries, explore
+from autograd_mini.explore.entries import reads_of_call, reads_of_share
+from autograd_mini.explore.page import page
+from autograd_mini.explore.record import number, numbers, record
+from autograd_mini.trace import Call, Trace, Value
+
+Data = dict[str, Any]
+
+
+def network(dtype: Any = np.float64, backward: bool = True) -> tuple[Trace, dict[str, Any]]:
+    """The run of a network with one hidden layer, and its variables."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(3, 5)).astype(dtype)
+    Y = np.array([[1, 0, 1, 1, 0]], dtype)
+    W1 = ag.Tensor(rng.normal(size=(4, 3)).astype(dtype), requires_grad=True)
+    b1 = ag.Tensor(np.zeros((4, 1), dtype), requires_grad=True)
+    W2 = ag.Tensor(rng.normal(size=(1, 4)).astype(dtype), requires_grad=True)
+    with ag.trace() as run:
+        Z1 = W1 @ X + b1
+        A1 = np.tanh(Z1)
+        Z2 = W2 @ A1
+        A2 = ag.sigmoid(Z2)
+        J = -np.mean(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
+        if backward:
+            J.backward()
+    variables = dict(locals())
+    run.name(variables)
+    return run, variables
+
+
+def by_hand(v: dict[str, Any]) -> dict[str, Any]:
+    """The gradients of the network, derived by hand; dZ1 is wrong."""
+    A1, A2, W2 = (v[name].data for name in ("A1", "A2", "W2"))
+    X, Y = v["X"], v["Y"]
+    dZ2 = (A2 - Y) / 5
+    dZ1 = W2.T @ dZ2 * (1 - A1)
+    return {"dZ2": dZ2, "dW2": dZ2 @ A1.T, "dZ1": dZ1, "dW1": dZ1 @ X.T}
+
+
+def node(found: Data, name: str) -> Data:
+    return next(each for each in found["nodes"] if each["name"] == name)
+
+
+def step(found: Data, phase: str, name: str) -> Data:
+    number = node(found, name)["id"]
+    return next(x for x in found["steps"] if (x["phase"], x["node"]) == (phase, number))
+
+
+def array(data: Data) -> Any:
+    return np.array([float(x) for x in data["data"]], data["dtype"]).reshape(data["shape"])
+
+
+def text(found: Data, formula: list[Any]) -> str:
+    """A formula with names in it."""
+    return "".join(
+        x
+        if isinstance(x, str)
+        else "d" * (x["of"] == "gradient") + found["nodes"][x["node"]]["name"]
+        for x in formula
+    )
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16])
+def test_numbers_read_back_are_bit_equal(rng: np.random.Generator, dtype: Any) -> None:
+    info = np.finfo(dtype)
+    bits = rng.integers(0, 256, 4000 * info.bits // 8, dtype=np.uint8).view(dtype)
+    special = np.array([0.0, -0.0, 0.1, 1 / 3, 1e-7, info.tiny, info.max], dtype)
+    x = np.concatenate([bits[np.isfinite(bits)], special])
+    again = json.loads(json.dumps(numbers(x), allow_nan=False))
+    assert np.array(again, dtype).tobytes() == x.tobytes()
+
+
+def test_numbers_have_the_shortest_digits_of_their_own_dtype() -> None:
+    assert json.dumps(numbers(np.array([0.1, 1 / 3], np.float32))) == "[0.1, 0.33333334]"
+
+
+def test_numbers_that_json_does_not_have_are_strings() -> None:
+    special = np.array([np.nan, np.inf, -np.inf, 1.5])
+    assert numbers(special) == ["NaN", "Infinity", "-Infinity", 1.5]
+    assert numbers(np.array([True, False])) == [1, 0]
+    assert number(np.int64(2**53 + 1)) == str(2**53 + 1)
+
+
+def test_values_and_gradients_in_the_record_are_those_of_the_run() -> None:
+    for dtype in np.float64, np.float32:
+        run, _ = network(dtype)
+        found = json.loads(json.dumps(record(run), allow_nan=False))
+        for name in ("W1", "X", "Z1", "A2", "J"):
+            value = run[name]
+            assert array(node(found, name)["value"]).tobytes() == value.array.tobytes()
+            if name != "X":
+                gradient = node(found, name)["gradient"]
+                assert array(gradient).tobytes() == value.gradient.array.tobytes()
+        assert node(found, "X")["gradient"] is None
+
+
+def test_contributions_sum_up_to_the_gradient_bit_by_bit() -> None:
+    rng = np.random.default_rng(3)
+    W = ag.Tensor(rng.normal(size=(3, 3)), requires_grad=True, name="W")
+    x = ag.Tensor(rng.normal(size=(3, 2)), requires_grad=True, name="x")
+    run = ag.trace(lambda: np.sum(np.tanh(W @ np.tanh(W @ x) + x) * x))
+    found = record(run)
+    several = 0
+    for each in found["steps"]:
+        contributions = each.get("contributions")
+        if contributions:
+            total = array(contributions[0]["value"])
+            for contribution in contributions[1:]:
+                total = total + array(contribution["value"])
+            several += len(contributions) > 1
+            gradient = found["nodes"][each["node"]]["gradient"]
+            assert total.tobytes() == array(gradient).tobytes()
+    assert several == 2
+    assert len(step(found, "backward", "x")["contributions"]) == 3
+
+
+def test_a_product_with_itself_has_two_contributions() -> None:
+    a = ag.Tensor(3.0, requires_grad=True, name="a")
+    found = record(ag.trace(lambda: a * a))
+    first, second = step(found, "backward", "a")["contributions"]
+    assert [first["operand"], second["operand"]] == [0, 1]
+    assert [first["value"]["data"], node(found, "a")["gradient"]["data"]] == [[3.0], [6.0]]
+
+
+def test_large_arrays_are_shown_in_part_with_what_they_are_like() -> None:
+    w = ag.Tensor(np.arange(60.0).reshape(2, 3, 10), requires_grad=True, name="w")
+    found = record(ag.trace(lambda: np.sum(w * w)), most=30)
+    data = node(found, "w")["value"]
+    assert (data["head"]["rows"], data["head"]["columns"]) == (5, 5)
+    assert data["head"]["data"] == w.data.reshape(6, 10)[:5, :5].ravel().tolist()
+    assert data["stats"]["max"] == 59.0
+    assert data["stats"]["zeros"] == 1
+    assert "data" not in data
+
+
+# ---- steps and formulas -------------------------------------------------------------------------
+
+
+def test_steps_go_forward_in_order_of_calls_and_backward_from_the_cost() -> None:
+    run, _ = network()
+    found = record(run)
+    phases = [each["phase"] for each in found["steps"]]
+    assert phases == sorted(phases, reverse=True)
+    done: set[int] = {each["id"] for each in found["nodes"] if not each["inputs"]}
+    for each in found["steps"]:
+        if each["phase"] == "forward":
+            inputs = found["nodes"][each["node"]]["inputs"]
+            assert {x for x in inputs if isinstance(x, int)} <= done
+            done.add(each["node"])
+    assert len(done) == len(found["nodes"])
+    complete = []
+    for each in found["steps"]:
+        if each["phase"] == "backward":
+            assert {x["through"] for x in each["contributions"]} <= {*complete}
+            complete.append(each["node"])
+    assert complete[0] == found["cost"]
+    assert {x["id"] for x in found["nodes"] if x["gradient"]} == {*complete}
+
+
+def test_formulas_are_written_with_references() -> None:
+    run, _ = network()
+    found = record(run)
+    assert text(found, step(found, "forward", "A1")["formula"]) == "tanh(Z1)"
+    (share,) = step(found, "backward", "Z1")["contributions"]
+    assert text(found, share["formula"]) == "dA1 (.) (1 - A1^2)"
+    assert text(found, share["local"]) == "1 - A1^2"
+    assert found["nodes"][share["upstream"]["node"]]["name"] == "A1"
+    expected = 1 - np.square(run["A1"].array)
+    np.testing.assert_array_equal(array(share["local_value"]), expected)
+    assert node(found, "A1")["source"]["text"] == "A1 = np.tanh(Z1)"
+    assert node(found, "A1")["source"]["place"].startswith("test_explore.py:")
+
+
+def test_what_does_not_lead_to_the_cost_is_left_out() -> None:
+    w = ag.Tensor(2.0, requires_grad=True, name="w")
+    with ag.trace() as run:
+        aside = np.exp(w)
+        loss = w * 3.0
+        loss.backward()
+    run.name({"aside": aside, "loss": loss})
+    found = record(run)
+    assert [each["name"] for each in found["nodes"]] == ["w", "loss"]
+    assert found["nodes"][1]["inputs"] == [0, {"number": "3.0"}]
+    assert {box["node"] for box in found["graph"]["boxes"]} == {0, 1}
+
+
+def test_every_node_has_a_box_inside_the_picture() -> None:
+    run, _ = network()
+    found = record(run)
+    graph = found["graph"]
+    assert sorted(box["node"] for box in graph["boxes"]) == [x["id"] for x in found["nodes"]]
+    for box in graph["boxes"]:
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= graph["width"]
+        assert 0 <= box["y"] <= box["y"] + box["height"] <= graph["height"]
+    inputs = [(x, each["id"]) for each in found["nodes"] for x in each["inputs"]]
+    arrows = [(arrow["from"], arrow["to"]) for arrow in graph["arrows"]]
+    assert sorted(arrows) == sorted(pair for pair in inputs if isinstance(pair[0], int))
+
+
+# ---- which entries ------------------------------------------------------------------------------
+
+
+def moved(f: Callable[..., Any], arrays: list[Any], i: int, at: tuple[int, ...]) -> set[Any]:
+    """The entries of ``arrays[i]`` by which an entry of ``f`` moves: by finite differences."""
+    before = f(*arrays)[at]
+    found = set()
+    for index in np.ndindex(arrays[i].shape):
+        nudged = [x.copy() for x in arrays]
+        nudged[i][index] += 1e-3
+        if abs(f(*nudged)[at] - before) > 1e-9:
+            found.add(index)
+    return found
+
+
+def said(entries: Any, shape: tuple[int, ...], at: tuple[int, ...]) -> set[Any]:
+    """The entries that a pattern names."""
+    axes = [range(n) if b == "*" else [at[b]] for b, n in zip(entries, shape, strict=True)]
+    return set(itertools.product(*axes))
+
+
+def test_the_entries_that_made_an_entry_of_a_gradient_are_those_that_move_it() -> None:
+    run, v = network()
+    found = record(run)
+    (share,) = step(found, "backward", "W1")["contributions"]
+    dZ1, X = run["Z1"].gradient.array, v["X"]
+    g, x = share["reads"]
+    assert share["form"] == "product"
+    assert (g["of"], g["entries"], x["entries"]) == ("gradient", [0, "*"], [1, "*"])
+    for i, read in enumerate([g, x]):
+        expected = moved(lambda dZ1, X: dZ1 @ X.T, [dZ1, X], i, (1, 0))
+        assert said(read["entries"], [dZ1, X][i].shape, (1, 0)) == expected
+
+
+FUNCTIONS: dict[str, tuple[Callable[..., Any], list[tuple[int, ...]], bool]] = {
+    "matmul": (lambda a, b: a @ b, [(3, 4), (4, 2)], True),
+    "batched": (lambda a, b: a @ b, [(2, 3, 4), (4, 2)], True),
+    "add row": (lambda a, b: a + b, [(3, 4), (4,)], True),
+    "multiply column": (lambda a, b: a * b, [(3, 4), (3, 1)], True),
+    "square": (lambda a: a**2, [(3, 3)], True),
+    "transpose": (lambda a: np.transpose(a), [(3, 3)], True),
+    "axes": (lambda a: np.transpose(a, (2, 0, 1)), [(2, 2, 2)], True),
+    "sum": (lambda a: np.sum(a, axis=1), [(3, 3)], True),
+    "sum keeps": (lambda a: np.sum(a, axis=0, keepdims=True), [(3, 3)], True),
+    "exp of a number": (lambda a: np.exp(a), [()], True),
+    "softmax": (lambda a: ag.softmax(a, axis=1), [(3, 4)], True),
+    "relu": (lambda a: ag.relu(a), [(4, 4)], False),
+    "where": (lambda a: np.where(np.arange(4) > 1, a, 0.0), [(4, 4)], False),
+    "cumsum": (lambda a: np.cumsum(a, axis=0), [(4, 3)], False),
+    "part": (lambda a: a[1:, ::2], [(4, 4)], False),
+    "row": (lambda a: a[1], [(3, 3)], False),
+    "turned": (lambda a: a[::-1], [(4, 2)], False),
+    "rolled": (lambda a: np.roll(a, 1, axis=0), [(4, 3)], False),
+    "joined": (lambda a, b: np.concatenate([a, b]), [(3, 2), (3, 2)], False),
+    "flat": (lambda a: np.reshape(a, (9,)), [(3, 3)], False),
+    "diagonal": (lambda a: np.diag(a), [(4, 4)], False),
+    "maximum": (lambda a: np.max(a, axis=1), [(3, 4)], False),
+    "outer": (lambda a, b: np.outer(a, b), [(3,), (3,)], True),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_no_entry_that_matters_is_left_out(rng: np.random.Generator, name: str) -> None:
+    function, shapes, exact = FUNCTIONS[name]
+    arrays = [np.asarray(rng.normal(size=shape)) for shape in shapes]
+    tensors = [ag.Tensor(x, requires_grad=True) for x in arrays]
+    with ag.trace() as run:
+        y = function(*tensors)
+        np.sum(y * np.asarray(rng.normal(size=y.shape))).backward()
+    made = run[y].call
+    assert made is not None
+    values = [run[x] for x in tensors]
+    for read in reads_of_call(made).reads:
+        if read.value not in values:  # a condition, or one of several calls
+            continue
+        i = values.index(read.value)
+        for at in np.ndindex(y.shape):
+            claimed = said(read.entries, shapes[i], at)
+            needed = moved(lambda *xs: np.asarray(function(*xs)), arrays, i, at)
+            assert claimed >= needed
+            assert not exact or claimed == needed
+
+
+def test_shares_of_gradients_name_the_entries_that_matter(rng: np.random.Generator) -> None:
+    for name, (function, shapes, _) in FUNCTIONS.items():
+        tensors = [ag.Tensor(rng.normal(size=shape), requires_grad=True) for shape in shapes]
+        with ag.trace() as run:
+            y = function(*tensors)
+            np.sum(y * np.asarray(rng.normal(size=y.shape))).backward()
+        for share in (share for x in tensors for share in run[x].shares):
+            g, *_ = reads_of_share(share).reads
+            flowing = share.call.output.gradient
+            assert g.value is flowing, name
+
+            def rule(g: Any, share: Any = share, flowing: Any = flowing) -> Any:
+                known = {flowing: g}
+                for call in share.calls:
+                    known[call.output] = call.run(
+                        *[known.get(x, getattr(x, "array", x)) for x in call.operands]
+                    )
+                return np.asarray(known[share.result])
+
+            for at in np.ndindex(share.result.shape):
+                claimed = said(g.entries, flowing.shape, at)
+                assert claimed >= moved(rule, [flowing.array], 0, at), name
+
+
+def test_forms_say_how_an_entry_was_made() -> None:
+    run, _ = network()
+    found = record(run)
+    seen = set()
+    for each in found["steps"]:
+        for made in each.get("contributions", [each] if each["phase"] == "forward" else []):
+            value = array(made.get("value") or found["nodes"][each["node"]]["value"])
+            reads = [
+                (array(found["nodes"][r["node"]][r["of"]]), r["entries"]) for r in made["reads"]
+            ]
+            seen.add(made["form"])
+            for at in np.ndindex(value.shape):
+                taken = [
+                    x[tuple(slice(None) if b == "*" else at[b] for b in e)].ravel()
+                    for x, e in reads
+                ]
+                if made["form"] == "product":
+                    assert np.sum(taken[0] * taken[1]) == pytest.approx(value[at])
+                elif made["form"] == "sum":
+                    assert np.sum(taken[0]) == pytest.approx(value[at])
+                else:
+                    assert made["form"] == "elementwise"
+                    assert all(len(x) == 1 for x in taken)
+    assert seen == {"product", "sum", "elementwise"}
+
+
+def test_probing_takes_a_few_calls_of_each_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = nn.Sequential(
+        nn.Linear(784, 128, rng=np.random.default_rng(0)),
+        nn.ReLU(),
+        nn.Linear(128, 10, rng=np.random.default_rng(1)),
+    )
+    rng = np.random.default_rng(2)
+    X, labels = rng.normal(size=(32, 784)), rng.integers(0, 10, 32)
+    run = ag.trace(lambda: nn.functional.cross_entropy(net(X), labels))
+    run.differentiated()
+    times, before = [0], Call.run
+
+    def counted(self: Call, *arrays: Any) -> Any:
+        times[0] += 1
+        return before(self, *arrays)
+
+    monkeypatch.setattr(Call, "run", counted)
+    found = record(run)
+    assert times[0] < 20 * len(run.calls)
+    assert len(json.dumps(found)) < 500_000
+    (share,) = step(found, "backward", "0.weight")["contributions"]
+    assert (share["form"], [x["entries"] for x in share["reads"]]) == (
+        "product",
+        [["*", 0], ["*", 1]],
+    )
+
+
+def test_calls_too_large_to_be_run_again_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "LARGEST", 10)
+    w = ag.Tensor(np.ones((3, 4)), requires_grad=True)
+    run = ag.trace(lambda: np.exp(w))
+    monkeypatch.setattr(Call, "run", None)
+    form, (read,) = reads_of_call(run.calls[0])
+    assert (form, read.entries) == ("other", ("*", "*"))
+
+
+def test_an_op_that_refuses_other_numbers_is_not_probed() -> None:
+    @ag.primitive("f($x)", x=lambda g: g)
+    def choosy(x: Any) -> Any:
+        if np.any(x != 1.0):
+            raise ValueError("only ones")
+        return x.copy()
+
+    x = ag.Tensor(np.ones(3), requires_grad=True)
+    form, (read,) = reads_of_call(ag.trace(lambda: choosy(x)).calls[0])
+    assert (form, read.entries) == ("other", ("*",))
+
+
+def test_an_axis_along_which_nothing_else_matters_is_not_taken_for_one_that_moves() -> None:
+    x = ag.Tensor(np.ones(4), requires_grad=True)
+    only = np.arange(4) == 0
+    with ag.trace() as run:
+        np.where(only, x, 0.0)
+    _, (condition, read) = reads_of_call(run.calls[0])
+    assert condition.value.dtype == bool
+    assert read.entries in ((0,), ("*",))
+
+
+def test_an_array_that_only_a_rule_knows_makes_the_form_other() -> None:
+    @ag.primitive("f($x)", x=lambda g: g * np.array([1.0, 2.0, 3.0]))
+    def weighted(x: Any) -> Any:
+        return x * np.array([1.0, 2.0, 3.0])
+
+    x = ag.Tensor(np.ones(3), requires_grad=True, name="x")
+    found = record(ag.trace(lambda: np.sum(weighted(x))))
+    (share,) = step(found, "backward", "x")["contributions"]
+    assert (share["form"], len(share["reads"])) == ("other", 1)
+    assert share["reads"][0]["entries"] == [0]
+
+
+# ---- unusual runs -------------------------------------------------------------------------------
+
+
+def test_nan_and_infinity_are_shown_as_they_are() -> None:
+    x = ag.Tensor([0.0, -1.0, 2.0], requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        run = ag.trace(lambda: np.sum(np.log(x)))
+        found = record(run)
+    json.dumps(found, allow_nan=False)
+    logs = next(each for each in found["nodes"] if each["op"] == "log")
+    assert logs["value"]["data"] == ["-Infinity", "NaN", float(np.log(2.0))]
+    assert logs["value"]["stats"]["nan"] == 2
+    assert node(found, "x")["gradient"]["data"] == ["Infinity", -1.0, 0.5]
+    assert step(found, "forward", logs["name"])["reads"][0]["entries"] == [0]
+
+
+def test_empty_arrays_bools_numbers_and_labels_are_shown() -> None:
+    e = ag.Tensor(np.zeros((0, 3)), requires_grad=True, name="e")
+    s = ag.Tensor(2.0, requires_grad=True, name="s")
+    table = ag.Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True, name="table")
+    mask, index = np.array([True, False]), np.array([2, 0])
+    with ag.trace() as run:
+        J = np.sum(e) + s + np.sum(np.where(mask, table[index], 0.0))
+    run.name({"mask": mask, "index": index, "J": J})
+    found = record(run)
+    assert node(found, "e")["value"] == {
+        "shape": [0, 3],
+        "dtype": "float64",
+        "data": [],
+        "stats": {"min": None, "max": None, "mean": None, "norm": None, "zeros": 0, "nan": 0},
+    }
+    assert node(found, "mask")["value"]["data"] == [1, 0]
+    assert node(found, "mask")["value"]["dtype"] == "bool"
+    assert node(found, "index")["value"]["data"] == [2, 0]
+    assert node(found, "s")["value"] | {"stats": None} == {
+        "shape": [],
+        "dtype": "float64",
+        "data": [2.0],
+        "stats": None,
+    }
+    assert node(found, "table")["gradient"]["data"] == [1.0, 0.0, 0.0, 0.0, 1.0, 0.0]
+
+
+def test_calls_of_one_module_are_told_apart() -> None:
+    layer = nn.Linear(2, 2, rng=np.random.default_rng(0))
+    run = ag.trace(lambda: np.sum(layer(np.tanh(layer(np.ones((1, 2)))))))
+    run.name({"layer": layer})
+    groups = [each["group"] for each in record(run)["nodes"] if each["op"]]
+    assert groups == ["layer", "", "layer (call 2)", ""]
+
+
+def test_a_run_without_a_backward_pass_goes_backward() -> None:
+    run, _ = network(backward=False)
+    there, _ = network()
+    assert record(run) == record(there)
+
+
+def test_only_what_leads_to_wrt_gets_gradients() -> None:
+    run, _ = network(backward=False)
+    assert node(record(run, wrt=["W2"]), "W2")["gradient"] is not None
+    with pytest.raises(KeyError, match="W9 does not occur"):
+        record(run, wrt=["W9"])
+
+
+def test_what_cannot_be_differentiated_is_refused() -> None:
+    with pytest.raises(ValueError, match="nothing to differentiate"):
+        record(ag.trace(lambda: None))
+    with pytest.raises(TypeError, match="explore takes a recorded run, not Tensor"):
+        explore(ag.Tensor(1.0))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        explore(network()[0], most=0)
+
+
+def test_a_run_with_too_many_quantities_is_refused_with_the_counts() -> None:
+    x = ag.Tensor(1.0, requires_grad=True)
+
+    def chain() -> Any:
+        y = x
+        for _ in range(2500):
+            y = np.sin(y)
+        return y
+
+    with pytest.raises(ValueError, match=r"has 2501 quantities .* at most 2000"):
+        record(ag.trace(chain))
+
+
+def test_a_run_whose_values_were_not_kept_is_refused() -> None:
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    J = np.sum((x + np.array([3.0, 4.0])) ** 2)
+    run = Trace.of_graph(J)
+    if all(value.kept for value in run.values):
+        assert record(run)
+    J = np.sum(x + np.array([3.0, 4.0]))
+    with pytest.raises(ValueError, match="did not keep them: record the run with"):
+        record(Trace.of_graph(J))
+
+
+def test_unnamed_quantities_get_names_that_nobody_uses() -> None:
+    u1 = ag.Tensor(2.0, requires_grad=True, name="u1")
+    found = record(ag.trace(lambda: np.exp(np.sin(np.cos(u1)))))
+    assert [each["name"] for each in found["nodes"]] == ["u1", "u2", "u3", "cost"]
+
+
+# ---- gradients derived by hand ------------------------------------------------------------------
+
+
+def test_hand_gradients_stand_beside_the_true_ones() -> None:
+    run, v = network()
+    hand = by_hand(v)
+    found = record(run, hand)
+    manual = found["manual"]
+    assert manual["first_wrong"] == node(found, "Z1")["id"]
+    assert "dZ1 is wrong" in manual["title"]
+    verdicts = {line["name"]: line["verdict"] for line in manual["lines"]}
+    assert verdicts == {"dZ2": "right", "dW2": "right", "dZ1": "wrong", "dW1": "follows"}
+    wrong = manual["lines"][2]
+    assert array(wrong["hand"]).tobytes() == hand["dZ1"].tobytes()
+    off = np.abs(hand["dZ1"] - run["Z1"].gradient.array)
+    assert wrong["worst"] == [int(i) for i in np.unravel_index(off.argmax(), off.shape)]
+    assert float(wrong["difference"]) == pytest.approx(
+        off.max() / np.abs(run["Z1"].gradient.array).max(), rel=0.05
+    )
+    assert any("A1" in sentence for sentence in wrong["sentences"])
+    np.testing.assert_allclose(array(wrong["numerical"]), run["Z1"].gradient.array, rtol=1e-6)
+    assert manual["lines"][3]["sentences"] == ["follows from dZ1"]
+    json.dumps(found, allow_nan=False)
+
+
+def test_a_comparison_shows_the_same_as_its_hand_gradients() -> None:
+    _, v = network()
+    comparison = ag.compare(v["J"], by_hand(v), v)
+    other, same = (record(network()[0], x)["manual"] for x in (comparison, by_hand(v)))
+    for ours, theirs in zip(other["lines"], same["lines"], strict=True):
+        assert [ours[key] for key in ("node", "name", "verdict", "hand")] == [
+            theirs[key] for key in ("node", "name", "verdict", "hand")
+        ]
+
+
+def test_a_comparison_of_other_data_is_refused() -> None:
+    _, v = network()
+    comparison = ag.compare(v["J"], by_hand(v), v)
+    single, _ = network(np.float32)
+    assert record(single, comparison)["manual"]  # the same but for rounding
+    w = ag.Tensor(1.0, requires_grad=True, name="Z1")
+    with pytest.raises(ValueError, match="this run has no gradient of that name"):
+        record(ag.trace(lambda: w * w), comparison)
+    Z1, Z2, W2, W1 = (ag.Tensor(np.ones((1, 1)), True, name=n) for n in ("Z1", "Z2", "W2", "W1"))
+    with pytest.raises(ValueError, match="compare and explore must be given the same data"):
+        record(ag.trace(lambda: np.sum(Z1 * Z2 * W2 * W1)), comparison)
+
+
+def test_hand_gradients_of_another_shape_or_with_nan_are_shown() -> None:
+    run, v = network()
+    hand = by_hand(v)
+    found = record(run, {"dZ1": hand["dZ1"][:, :2], "dW2": np.full((1, 4), np.nan)})
+    lines = {line["name"]: line for line in found["manual"]["lines"]}
+    assert lines["dZ1"]["hand"]["shape"] == [4, 2]
+    assert lines["dW2"]["hand"]["data"] == ["NaN"] * 4
+    assert lines["dW2"]["difference"] == "nan"
+    assert lines["dZ1"]["worst"] is lines["dW2"]["worst"] is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_large_gradients_are_not_computed_numerically() -> None:
+    w = ag.Tensor(np.ones(65), requires_grad=True, name="w")
+    found = record(ag.trace(lambda: np.sum(w * w)), {"dw": 2 * w.data})
+    assert found["manual"]["lines"][0]["numerical"] is None
+    assert found["manual"]["first_wrong"] is None
+
+
+def test_nothing_to_compare_is_an_error() -> None:
+    run, _ = network()
+    with pytest.raises(ValueError, match="there is no gradient to compare"):
+        record(run, {"dQ": np.ones(2)})
+    x = ag.Tensor(-1.0, requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        run = ag.trace(lambda: np.log(x))
+    with pytest.raises(ValueError, match="the cost is nan"):
+        record(run, {"dx": 1.0})
+
+
+# ---- the page -----------------------------------------------------------------------------------
+
+
+def parts(html: str) -> tuple[str, str, str, str]:
+    """The policy, the style, the data and the script of a page."""
+    found = re.fullmatch(
+        r'.*<meta http-equiv="Content-Security-Policy" content="([^"]*)">.*<style>(.*)</style>.*'
+        r'<script type="application/json" id="record">(.*)</script>\s*<script>(.*)</script>.*',
+        html,
+        re.DOTALL,
+    )
+    assert found
+    policy, style, data, script = found.groups()
+    return policy, style, data, script
+
+
+def test_the_page_is_one_file_with_the_record_in_it(tmp_path: Path) -> None:
+    run, v = network()
+    written = explore(run, by_hand(v), tmp_path / "page.html")
+    assert [*tmp_path.iterdir()] == [written]
+    policy, style, data, script = parts(written.read_text(encoding="utf-8"))
+    assert json.loads(data) == record(run, by_hand(v))
+    for name, content in (("style", style), ("script", script)):
+        digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
+        assert f"{name}-src 'sha256-{digest}'" in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert written.stat().st_size - len(data) < 300_000
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    pages = []
+    for which in range(2):
+        run, v = network()
+        pages.append(explore(run, by_hand(v), tmp_path / f"{which}.html").read_bytes())
+    assert pages[0] == pages[1]
+    run, v = network()
+    assert explore(run, by_hand(v), tmp_path / "a").read_bytes() == pages[0]
+    assert explore(run, by_hand(v), tmp_path / "b").read_bytes() == pages[0]
+
+
+def test_nothing_in_the_page_is_fetched() -> None:
+    run, v = network()
+    html = page(record(run, by_hand(v)))
+    allowed = "http://www.w3.org/2000/svg"  # the name of SVG's elements, no address
+    assert not re.search(r"https?://", html.replace(allowed, ""))
+    assert not re.search(r"""(src|href)\s*=\s*["'](?![#"'])""", html)
+    assert "@import" not in html
+    assert "url(" not in html
+
+
+def test_names_of_any_kind_stay_text(tmp_path: Path) -> None:
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    with ag.trace() as run:
+        values = [x]
+        for _ in NAMES:
+            values.append(np.sin(values[-1]))
+        np.sum(values[-1]).backward()
+    run.name(dict(zip(NAMES, values, strict=False)))
+    html = explore(run, path=tmp_path / "page.html").read_bytes().decode()
+    _, _, data, script = parts(html)
+    assert not set("<>&\u2028\u2029") & set(data)
+    assert html.count("<script") == 2 + script.count("<script")
+    found = json.loads(data)
+    for each in found["nodes"]:
+        assert each["name"].isprintable()
+        assert len(each["name"]) <= 200
+    plain, _ = network()
+    names = ["</script><script>alert(1)</script>", "<!--", "\ue0000\ue001", "/* page.js */"]
+    for value, name in zip(plain.values, names, strict=False):
+        value.name = name
+    html = page(record(plain))
+    assert "alert(1)" in html
+    assert "</script><script>alert" not in html
+    shown = {each["name"] for each in json.loads(parts(html)[2])["nodes"]}
+    assert {names[0], "<!--", "/* page.js */"} <= shown
+
+
+def test_a_page_that_cannot_be_written_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("before")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(OSError, match="No space left"):
+        explore(network()[0], path=path)
+    assert path.read_text() == "before"
+    assert [*tmp_path.iterdir()] == [path]
+    with pytest.raises(OSError, match="No such file or directory"):
+        explore(network()[0], path=tmp_path / "missing" / "page.html")
+
+
+def test_making_a_page_changes_nothing() -> None:
+    run, _ = network()
+    before = [(value.array.tobytes(), value.name) for value in run.values]
+    calls = len(run.calls)
+    record(run)
+    assert [(value.array.tobytes(), value.name) for value in run.values] == before
+    assert len(run.calls) == calls
+    assert all(isinstance(value, Value) for value in run.values)

@@ -1,0 +1,641 @@
+"""Runs written as programs: they need NumPy alone, and compute the same bits."""
+
+from __future__ import annotations
+
+import ast
+import keyword
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import hostile
+import numpy as np
+import pytest
+from cases import CASES, Case, Example
+
+import autograd_mini as ag
+from autograd_mini import nn
+from autograd_mini.core import ops, tensor
+from autograd_mini.core.primitive import Primitive
+from autograd_mini.explain.source import FUNCTION, Program, data_of, identifier, source
+
+Array = Any
+FUSED = nn.functional
+
+
+# ---- what is compared ---------------------------------------------------------------------------
+
+
+def loaded(text: str) -> dict[str, Any]:
+    """The functions of a program; a warning is an error."""
+    namespace: dict[str, Any] = {"__name__": "program"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(compile(text, "program", "exec"), namespace)
+    return namespace
+
+
+def bits(x: Any) -> tuple[Any, ...]:
+    """All that there is to compare of an array."""
+    x = np.asarray(x)
+    return x.shape, x.dtype, x.tobytes()
+
+
+def agrees(run: ag.Trace, wrt: Any = None) -> str:
+    """Write a run as a program, run that, and compare the bits of all that comes out."""
+    text = source(run, wrt)
+    cost, by = run.differentiated(wrt)
+    data = [data_of(value) for value in Program(run, cost, by).arguments]
+    program = loaded(text)
+    before = [bits(x) for x in data]
+    found, gradients = program[FUNCTION](*data)
+    assert [bits(x) for x in data] == before
+    assert bits(found) == bits(cost.array)
+    assert len(gradients) == len(by)
+    for gradient, value in zip(gradients.values(), by, strict=True):
+        assert value.gradient is not None
+        assert bits(gradient) == bits(value.gradient.array)
+    if '__name__ == "__main__"' in text:
+        assert_writes_data_exactly(text, run, wrt)
+    return text
+
+
+def assert_writes_data_exactly(text: str, run: ag.Trace, wrt: Any) -> None:
+    """The data in a program have the bits and the strides of those of the run."""
+    cost, by = run.differentiated(wrt)
+    block: Any = ast.parse(text).body[-1]
+    values = Program(run, cost, by).arguments
+    namespace: dict[str, Any] = {"np": np}
+    for statement, value in zip(block.body, values, strict=False):
+        exec(ast.unparse(statement), namespace)
+        written = namespace[statement.targets[0].id]
+        assert bits(written) == bits(value.array)
+        if data_of(value) is value.live and np.asarray(value.live).size > 1:
+            order = np.asarray(value.live)
+            same_order = written.flags.c_contiguous == order.flags.c_contiguous
+            assert same_order or not order.flags.forc
+
+
+def recorded(function: Callable[..., Any], **data: Any) -> ag.Trace:
+    """A run of a function of named data, with the names of its variables."""
+    with ag.trace() as run:
+        names = function(**data)
+        names["J"].backward()
+    return run.name({**data, **names})
+
+
+def parameter(array: Any) -> ag.Tensor:
+    return ag.Tensor(array, requires_grad=True)
+
+
+# ---- the five systems of the lectures -----------------------------------------------------------
+
+
+def test_the_logistic_neuron() -> None:
+    def neuron(w1: Any, w2: Any, b: Any, x1: Any, x2: Any, y: Any) -> dict[str, Any]:
+        z = w1 * x1 + w2 * x2 + b
+        a = 1 / (1 + np.exp(-z))
+        J = -(y * np.log(a) + (1 - y) * np.log(1 - a))  # noqa: N806
+        return locals()
+
+    numbers = {name: parameter(x) for name, x in {"w1": 0.3, "w2": -0.2, "b": 0.1}.items()}
+    data = {"x1": np.array(1.5), "x2": np.array(-0.5), "y": np.array(1.0)}
+    text = agrees(recorded(neuron, **numbers, **data))
+    assert f"def {FUNCTION}(w1, w2, b, x1, x2, y):" in text
+
+
+def one_hidden_layer(rng: np.random.Generator, activation: Any = np.tanh) -> ag.Trace:
+    X, Y = rng.normal(size=(3, 5)), (rng.random((1, 5)) < 0.5) * 1.0  # noqa: N806
+    W1, b1 = parameter(rng.normal(size=(4, 3))), parameter(np.zeros((4, 1)))  # noqa: N806
+    W2, b2 = parameter(rng.normal(size=(1, 4))), parameter(np.zeros((1, 1)))  # noqa: N806
+    m = 5
+    with ag.trace() as run:
+        Z1 = W1 @ X + b1  # noqa: N806
+        A1 = activation(Z1)  # noqa: N806
+        Z2 = W2 @ A1 + b2  # noqa: N806
+        A2 = ag.sigmoid(Z2)  # noqa: N806
+        J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m  # noqa: N806
+        J.backward()
+    return run.name(locals())
+
+
+@pytest.mark.parametrize(
+    "activation", [np.tanh, ag.sigmoid, ag.relu, ag.leaky_relu, ag.gelu, ag.silu, ag.elu]
+)
+def test_one_hidden_layer_with_every_activation(
+    rng: np.random.Generator, activation: Any
+) -> None:
+    text = agrees(one_hidden_layer(rng, activation))
+    for line in ("Z1 = u1 + b1", "dW2 = dZ2 @ A1.T", "dA1 = W2.T @ dZ2", "dW1 = dZ1 @ X.T"):
+        assert f"    {line}\n" in text
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("loss", ["classes", "targets", "regression"])
+def test_layers_of_matrix_formulas_with_examples_in_rows(
+    rng: np.random.Generator, dtype: Any, loss: str
+) -> None:
+    X = rng.normal(size=(6, 4)).astype(dtype)  # noqa: N806
+    T = np.eye(3)[rng.integers(0, 3, 6)].astype(dtype)  # noqa: N806
+    labels = rng.integers(0, 3, 6)
+    W1 = parameter(rng.normal(size=(4, 5)).astype(dtype))  # noqa: N806
+    W2 = parameter(rng.normal(size=(5, 3)).astype(dtype))  # noqa: N806
+    B1, B2 = parameter(np.zeros((1, 5), dtype)), parameter(np.zeros((1, 3), dtype))  # noqa: N806
+    with ag.trace() as run:
+        A1 = X @ W1 + B1  # noqa: N806
+        X1 = ag.relu(A1)  # noqa: N806
+        A2 = X1 @ W2 + B2  # noqa: N806
+        if loss == "classes":
+            J = -np.mean(np.log(ag.softmax(A2)[np.arange(6), labels]))  # noqa: N806
+        elif loss == "targets":
+            J = -np.sum(T * np.log(ag.softmax(A2)))  # noqa: N806
+        else:
+            J = np.mean((A2 - T) ** 2) + 0.01 * np.sum(W1**2) + 0.1 * np.sum(np.abs(W2))  # noqa: N806
+        J.backward()
+    agrees(run.name(locals()))
+
+
+def test_regularised_sigmoid_outputs(rng: np.random.Generator) -> None:
+    x, y = rng.normal(size=(4, 7)), np.eye(3)[rng.integers(0, 3, 7)].T
+    Theta1 = parameter(rng.uniform(-0.1, 0.1, (5, 5)))  # noqa: N806
+    Theta2 = parameter(rng.uniform(-0.1, 0.1, (3, 6)))  # noqa: N806
+    m, lambda_ = 7, 0.3
+    with ag.trace() as run:
+        a1 = np.concatenate([np.ones((1, m)), x])
+        z2 = Theta1 @ a1
+        a2 = np.concatenate([np.ones((1, m)), ag.sigmoid(z2)])
+        z3 = Theta2 @ a2
+        h = ag.sigmoid(z3)
+        J = -np.sum(y * np.log(h) + (1 - y) * np.log(1 - h)) / m  # noqa: N806
+        J = J + lambda_ / (2 * m) * (np.sum(Theta1[:, 1:] ** 2) + np.sum(Theta2[:, 1:] ** 2))  # noqa: N806
+    agrees(run.name(locals()))
+
+
+def test_one_minus_the_targets_follows_the_targets(rng: np.random.Generator) -> None:
+    text = agrees(one_hidden_layer(rng))
+    assert "(1 - Y) * u" in text
+    assert "c1" not in text
+
+
+def test_a_program_runs_alone(rng: np.random.Generator, tmp_path: Path) -> None:
+    run = one_hidden_layer(rng)
+    path = tmp_path / "program.py"
+    text = source(run)
+    exact = text.replace('print("J =", J)', 'print(J.tobytes().hex())').replace(
+        'print(f"d{name} =\\n{gradient}")', "print(name, gradient.tobytes().hex())"
+    )
+    path.write_text(text, "utf-8")
+    plain = subprocess.run(
+        [sys.executable, "-I", "-W", "error", path], capture_output=True, text=True, check=True
+    )
+    assert plain.stdout.startswith(f"J = {run.cost.array}\ndW1 =\n[[")  # type: ignore[union-attr]
+    path.write_text(exact, "utf-8")
+    lines = subprocess.run(
+        [sys.executable, "-I", "-W", "error", path], capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    cost, by = run.differentiated()
+    assert lines == [cost.array.tobytes().hex()] + [
+        f"{value.name} {value.gradient.array.tobytes().hex()}"  # type: ignore[union-attr]
+        for value in by
+    ]
+
+
+def test_a_program_imports_numpy_alone_and_nothing_of_this_package(
+    rng: np.random.Generator,
+) -> None:
+    tree = ast.parse(source(one_hidden_layer(rng)))
+    imports = [x for x in ast.walk(tree) if isinstance(x, ast.Import | ast.ImportFrom)]
+    assert [ast.unparse(x) for x in imports] == ["import numpy as np"]
+
+
+# ---- every op -----------------------------------------------------------------------------------
+
+EXAMPLES = [
+    pytest.param(case, example, id=f"{case.op.name}-{example}")
+    for case in CASES
+    for example in case.examples
+    if case.op is not tensor.assignment
+]
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(("case", "example"), EXAMPLES)
+def test_every_op_and_every_rule_is_written(case: Case, example: Example, dtype: Any) -> None:
+    operands = example.operands(dtype)
+    rules = case.op.rules or ()
+
+    def has_rule(i: int) -> bool:
+        return bool(rules) and rules[min(i, len(rules) - 1)] is not None
+
+    leaves = [
+        ag.Tensor(x, requires_grad=x.dtype.kind == "f" and has_rule(i))
+        for i, x in enumerate(operands)
+    ]
+    anchor = parameter(np.array(2.0, dtype))
+    with ag.trace() as run, np.errstate(all="ignore"):
+        y = case.op(*leaves, **example.statics)
+        weights = np.linspace(0.5, 1.5, y.size).reshape(y.shape).astype(dtype)
+        J = np.sum(np.multiply(y, weights)) * anchor  # noqa: N806
+        J.backward()
+    agrees(run.name({"J": J, "anchor": anchor, **{f"x{i}": x for i, x in enumerate(leaves)}}))
+
+
+def test_a_written_array_is_refused_by_name() -> None:
+    W = parameter(np.array([1.0, 2.0]))  # noqa: N806
+    with ag.trace() as run:
+        with ag.no_grad():
+            ag.assign(W, 5.0, key=0)
+        J = np.sum(W * W)  # noqa: N806
+        J.backward()
+    with pytest.raises(ValueError, match=r"W of shape \(2,\) was written in place.*assignment"):
+        source(run.name(locals()))
+
+
+def test_an_update_between_two_passes_is_refused_and_one_afterwards_does_not_matter() -> None:
+    W, x = parameter(np.array([1.0, 2.0])), np.array([0.5, -1.0])  # noqa: N806
+    with ag.trace() as run:
+        J = np.sum((W * x) ** 2)  # noqa: N806
+        J.backward()
+        with ag.no_grad():
+            W -= 0.1 * W.grad  # noqa: N806
+    agrees(run.name({"W": W, "x": x, "J": J}), None)
+    with run:
+        again = np.sum((W * x) ** 2)
+        again.backward()
+    with pytest.raises(ValueError, match="was written in place between its uses"):
+        source(run)
+
+
+def test_the_second_of_two_passes_with_a_raw_update_between_is_written() -> None:
+    W, x = parameter(np.array([1.0, 2.0])), np.array([0.5, -1.0])  # noqa: N806
+    with ag.trace() as run:
+        for _ in range(2):
+            W.grad = None
+            J = np.sum((W * x) ** 2)  # noqa: N806
+            J.backward()
+            W.data -= 0.1 * W.grad.data  # type: ignore[union-attr]
+    text = source(run.name({"x": x, "J": J}), [value for value in run.values if value.gradient and (
+        value.kind == "parameter")][-1:])
+    assert FUNCTION in text
+
+
+# ---- layers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_layers_of_a_module_keep_their_names(rng: np.random.Generator, dtype: Any) -> None:
+    model = nn.Sequential(nn.Linear(4, 5, dtype=dtype), nn.Tanh(), nn.Linear(5, 3, dtype=dtype))
+    X, labels = rng.normal(size=(6, 4)).astype(dtype), rng.integers(0, 3, 6)  # noqa: N806
+    with ag.trace() as run:
+        J = FUSED.cross_entropy(model(X), labels)  # noqa: N806
+        J.backward()
+    text = agrees(run.name({"X": X, "labels": labels, "J": J}))
+    assert "linear(X, " in text
+    assert "labels" in ast.unparse(function_of(text).args)
+
+
+def test_a_convolutional_network(rng: np.random.Generator) -> None:
+    model = nn.Sequential(
+        nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 3)
+    )
+    X, labels = rng.normal(size=(2, 1, 6, 6)), rng.integers(0, 3, 2)  # noqa: N806
+    with ag.trace() as run:
+        J = FUSED.cross_entropy(model(X), labels)  # noqa: N806
+        J.backward()
+    text = agrees(run.name({"X": X, "labels": labels, "J": J}))
+    outside = {"numpy", "math", "functools", "operator", "itertools", "numpy.lib.stride_tricks"}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module in outside
+        if isinstance(node, ast.Import):
+            assert {x.name for x in node.names} <= outside
+
+
+def function_of(text: str) -> Any:
+    """The definition of the program's function."""
+    return next(
+        node
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef) and node.name == FUNCTION
+    )
+
+
+# ---- shapes, dtypes, uses -----------------------------------------------------------------------
+
+
+def test_broadcasting_and_several_uses_of_a_value(rng: np.random.Generator) -> None:
+    a, b = parameter(rng.normal(size=(2, 1, 3))), parameter(rng.normal(size=(4, 1)))
+    with ag.trace() as run:
+        c = a * b + a
+        d = c * c - np.exp(c) + b
+        J = np.sum(d * d / (1 + np.square(a)))  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert "# c was used more than once: the shares add up" in text
+
+
+def test_a_gradient_that_is_handed_on_has_its_own_name(rng: np.random.Generator) -> None:
+    a, b = parameter(rng.normal(size=3)), parameter(rng.normal(size=3))
+    with ag.trace() as run:
+        J = np.sum(a + b)  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert '{"a": da, "b": db}' in text
+
+
+def test_index_arrays_and_masks(rng: np.random.Generator) -> None:
+    E, words = parameter(rng.normal(size=(5, 3))), np.array([0, 3, 3, 1])  # noqa: N806
+    mask = np.array([True, False, True, True, False])
+    with ag.trace() as run:
+        some = E[words]
+        J = np.sum(some[1:, ::-1] ** 2) + np.sum(E[mask, 0] ** 3) + np.sum(E[..., None, -1])  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert "np.add.at(dE" in text or "np.add.at(" in text
+
+
+def test_transposed_data_keep_their_order_in_memory(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(6, 7)).T  # noqa: N806
+    W = parameter(np.asfortranarray(rng.normal(size=(3, 7))))  # noqa: N806
+    with ag.trace() as run:
+        J = np.sum(np.tanh(W @ X) @ X.T)  # noqa: N806
+        J.backward()
+    assert "X: shape (7, 6), float64, column by column in memory" in agrees(run.name(locals()))
+
+
+def test_numbers_are_exact() -> None:
+    x = np.array([0.1, 1e-310, -0.0, 1 / 3, 1e308, np.nextafter(1, 2), np.inf, -np.inf])
+    h = np.array([0.1, 1 / 3, 65504.0, 6e-8], np.float16)
+    f = np.array([0.1, 1 / 3, 3.4e38, 1e-45], np.float32)
+    w, u = parameter(np.array([2.0, 0.5])), np.uint8([255, 1, 2])
+    with ag.trace() as run:
+        J = np.sum(w) * np.sum(np.isfinite(x) * 1.0) * 0.1 + np.sum(w) * h.sum() / f.max()  # noqa: N806
+        J = J * np.float32(0.1) + np.sum(w[0] * u) - 1e-300  # noqa: N806
+        J = J + np.sum(w[1] * np.where(np.isfinite(x), 0.0, 0.0) + w[0] * h[:1])  # noqa: N806
+        J.backward()
+    agrees(run.name(locals()))
+
+
+def test_gradients_by_intermediate_quantities(rng: np.random.Generator) -> None:
+    run = one_hidden_layer(rng)
+    text = agrees(run, ["Z1", "A2", "W1"])
+    assert '{"Z1": dZ1, "A2": dA2, "W1": dW1}' in text
+    assert "dW2" not in text
+    assert "db1" not in text
+
+
+def test_a_run_that_did_not_go_backward_does_so_now(rng: np.random.Generator) -> None:
+    W = parameter(rng.normal(size=(2, 3)))  # noqa: N806
+    run = ag.trace(lambda: np.mean(np.sin(W)))
+    agrees(run.name({"W": W}))
+
+
+def test_the_derivative_of_a_derivative() -> None:
+    x = np.array([0.3, -0.2])
+
+    def slope(x: Any) -> Any:
+        return np.sum(ag.grad(lambda x: np.sum(np.tanh(x) ** 3))(x) ** 2)
+
+    t = parameter(x)
+    with ag.trace() as run:
+        J = slope(t)  # noqa: N806
+        J.backward()
+    agrees(run.name({"t": t, "J": J}))
+
+
+def test_a_gradient_to_start_with_is_an_argument() -> None:
+    x = parameter(np.array([0.3, -0.2]))
+    with ag.trace() as run:
+        y = np.exp(x)
+        y.backward(np.array([2.0, 3.0]))
+    agrees(run.name(locals()), ["x"])
+
+
+def test_large_data_are_described_and_not_written(rng: np.random.Generator) -> None:
+    W, X = parameter(rng.normal(size=(10, 30))), rng.normal(size=(30, 40))  # noqa: N806
+    with ag.trace() as run:
+        J = np.mean(np.tanh(W @ X))  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert "__main__" not in text
+    assert "X: shape (30, 40), float64" in text
+    assert len(text) < 2000
+
+
+def test_dead_calls_are_left_out(rng: np.random.Generator) -> None:
+    a = parameter(rng.normal(size=3))
+    with ag.trace() as run:
+        _ = np.cosh(a) * np.sum(a)
+        J = np.sum(np.sin(a))  # noqa: N806
+        J.backward()
+    assert "cosh" not in agrees(run.name(locals()))
+
+
+def test_random_networks_give_the_same_bits(rng: np.random.Generator) -> None:
+    unary: list[Any] = [np.tanh, ag.sigmoid, np.exp, np.square, ag.relu, np.abs, np.cos]
+    binary: list[Any] = [np.add, np.multiply, np.subtract, np.maximum, np.matmul]
+    for _ in range(40):
+        leaves = [parameter(rng.normal(size=(3, 3)) / 2) for _ in range(3)]
+        with ag.trace() as run, np.errstate(all="ignore"):
+            pool: list[Any] = list(leaves)
+            for _ in range(8):
+                if rng.random() < 0.5:
+                    pool.append(rng.choice(unary)(pool[rng.integers(len(pool))]))
+                else:
+                    a, b = (pool[i] for i in rng.integers(len(pool), size=2))
+                    pool.append(rng.choice(binary)(a, b) / 2)
+            J = np.mean(pool[-1] + np.sum(leaves[0]))  # noqa: N806
+            J.backward()
+        agrees(run)
+
+
+# ---- users' own ops -----------------------------------------------------------------------------
+
+SLOPE = 0.25
+TABLE = np.array([1.0, 2.0, 3.0])
+
+
+def scaled(x: Array, by: float = SLOPE) -> Array:
+    """A helper of a kernel.
+
+    With more to say than fits on a line.
+    """
+    factor: float = by * 2
+    return x * factor
+
+
+@ag.primitive(r"\mathrm{odd}($x)", x=lambda g, x, power: g * power * x ** (power - 1))
+def odd(x: Array, *, power: int = 3) -> Array:
+    return scaled(x, 0.5) ** power
+
+
+def test_a_kernel_comes_along_with_helpers_and_constants() -> None:
+    bent = ag.elementwise(
+        lambda x: np.where(x > SLOPE, scaled(x), ag.sigmoid(x)) if x.ndim else x,
+        "bent($x)",
+        name="bent",
+        x=lambda g, x: g * (x > SLOPE),
+    )
+    x = parameter(np.array([0.1, 0.9, -2.0]))
+    with ag.trace() as run:
+        J = np.sum(bent(odd(x))) + np.sum(odd(x, power=2))  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert "SLOPE = 0.25" in text
+    assert '    """A helper of a kernel."""\n    factor = by * 2\n' in text
+    assert "def scaled(x, by=0.25):" in text
+    assert "def sigmoid(x):" in text
+    assert "odd(x, power=2)" in text
+
+
+def test_a_short_lambda_is_written_where_it_is_used() -> None:
+    # fmt: off
+    cube, half = ag.elementwise(lambda x: x * x * x, "$x^3", name="cube", x=lambda g, x: g * 3 * x * x), ag.elementwise(lambda x: x / 2, "$x/2", name="half", x=lambda g: g / 2)  # noqa: E501
+    # fmt: on
+    x = parameter(np.array([0.1, 0.9, -2.0]))
+    with ag.trace() as run:
+        J = np.sum(half(cube(x)))  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert "u1 = x * x * x\n" in text
+    assert "u2 = u1 / 2\n" in text
+
+
+def made(scale: float, table: Array) -> Primitive:
+    """An op with a closure."""
+
+    @ag.primitive("$x", x=lambda g: g * scale)
+    def closed(x: Array) -> Array:
+        several = [x * scale + table[0], table[1]]
+        return several[0]
+
+    return closed
+
+
+def test_what_a_closure_holds_is_written_for_each() -> None:
+    first, second = made(2.0, TABLE), made(3.0, TABLE[::-1].copy())
+    x = parameter(np.array([0.1, 0.9, -2.0]))
+    with ag.trace() as run:
+        J = np.sum(second(first(x)) ** 2)  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert "scale = 2.0" in text
+    assert "scale_2 = 3.0" in text
+    assert "def closed_2(x):" in text
+
+
+def without_source() -> Any:
+    namespace: dict[str, Any] = {"np": np}
+    exec("def ghost(x):\n    return np.sin(x) if x.ndim else x", namespace)
+    return namespace["ghost"]
+
+
+class Machine:
+    def __call__(self, x: Array) -> Array:
+        return np.tanh(x)
+
+
+MACHINE = Machine()
+COUNT = 0
+
+
+def counted(x: Array) -> Array:
+    global COUNT  # noqa: PLW0603
+    COUNT += 1
+    return x * 1.0
+
+
+def mechanical(x: Array) -> Array:
+    y = MACHINE(x)
+    return y
+
+
+@pytest.mark.parametrize(
+    ("kernel", "words"),
+    [
+        (without_source(), "its source is not to be had"),
+        (mechanical, "which is neither NumPy's nor a plain function"),
+        (counted, "changes variables outside of itself"),
+    ],
+)
+def test_a_kernel_that_cannot_be_written_is_named(kernel: Any, words: str) -> None:
+    op = ag.elementwise(kernel, "$x", name="mystery", x=lambda g: g)
+    x = parameter(np.array([0.1]))
+    with ag.trace() as run:
+        J = np.sum(op(x))  # noqa: N806
+        J.backward()
+    with pytest.raises(ValueError, match=f"the op mystery cannot be written: .*{words}"):
+        source(run.name(locals()))
+
+
+def test_a_kernel_that_is_not_the_same_at_each_call_is_refused() -> None:
+    chance = np.random.default_rng(1)
+    noisy = ag.primitive("$x", name="noisy", x=lambda g: g)(lambda x: x + chance.normal(size=3))
+    x = parameter(np.array([0.1, 0.2, 0.3]))
+    with ag.trace() as run:
+        J = np.sum(noisy(x))  # noqa: N806
+        J.backward()
+    with pytest.raises(ValueError, match="the record does not suffice for a program: noisy"):
+        source(run.name(locals()))
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+AWKWARD = [
+    *("lambda", "np", "d", "x", "dx", "ddx", "sum", "print", "cost_and_gradients", "gradients"),
+    *("u1", "t1", "c1", "sigmoid", "1", "", "_", "__name__", "ﬁ", "fi", "α", "W.1", "W 1", "W_1"),
+    *("None", "math", "name", "gradient", "self", "import os; os.system('x')"),
+]
+
+
+@pytest.mark.parametrize("names", [AWKWARD, hostile.NAMES], ids=["awkward", "hostile"])
+def test_any_name_becomes_a_variable_of_its_own(names: list[str]) -> None:
+    values = [parameter(np.array([0.1 * i, 1.0])) for i, _ in enumerate(names)]
+    with ag.trace() as run:
+        total = np.sum(ag.sigmoid(values[0]))
+        for value in values:
+            total = total + np.sum(ag.sigmoid(value) * value)
+        total.backward()
+    text = agrees(run.name(dict(zip(names, values, strict=True)) | {"J": total}))
+    arguments = [x.arg for x in function_of(text).args.args]
+    assert len({*arguments}) == len(names)
+    assert all(x.isidentifier() and not keyword.iskeyword(x) for x in arguments)
+    assert not {*arguments} & {*dir(__builtins__), "np"}
+    assert text.encode("utf-8").decode("utf-8").isprintable() is False  # it has lines
+    assert all(c.isprintable() or c == "\n" for c in text)
+
+
+@pytest.mark.parametrize("name", [*AWKWARD, *hostile.NAMES])
+def test_identifiers_are_what_python_reads(name: str) -> None:
+    found = identifier(name)
+    assert found.isidentifier()
+    assert not keyword.iskeyword(found)
+    (read,) = ast.parse(found).body
+    assert read.value.id == found  # type: ignore[attr-defined]
+
+
+def test_users_names_go_before_names_of_gradients_and_helpers() -> None:
+    W1, dW1 = parameter(np.array([0.5])), parameter(np.array([0.7]))  # noqa: N806
+    with ag.trace() as run:
+        sigmoid = ag.sigmoid(W1 * dW1)
+        J = np.sum(sigmoid)  # noqa: N806
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert f"def {FUNCTION}(W1, dW1):" in text
+    assert "sigmoid = sigmoid_2(" in text
+    assert '"W1": dW1_2' in text
+
+
+def test_a_run_made_of_a_graph_with_unknown_values_is_refused(rng: np.random.Generator) -> None:
+    x = parameter(rng.normal(size=3))
+    J = np.sum((x + rng.normal(size=3)) * 2.0)  # noqa: N806
+    with pytest.raises(ValueError, match="the record does not suffice"):
+        source(ag.Trace.of_graph(J, {"x": x, "J": J}))
+
+
+def test_no_op_is_left_that_cannot_be_written() -> None:
+    left = {case.op for case in CASES} - {tensor.assignment}
+    assert ops.scatter in left
