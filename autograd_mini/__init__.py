@@ -12,7 +12,7 @@ from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax
 from .core.primitive import Primitive, composite, elementwise, primitive
 from .core.tensor import Tensor, assign
 from .draw import Drawing, draw
-from .explain import Explanation, explain, source
+from .explain import explain, source
 from .explore import explore
 from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .numpy_functions import elu, gelu, log_sigmoid, silu
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Drawing",
-    "Explanation",
     "Primitive",
     "Tensor",
     "Trace",

@@ -312,7 +312,9 @@ def run_explore(options: argparse.Namespace) -> int:
     return 0
 
 
-def shaped(path: Path, given: exchange.Numbers, model: exchange.Model, order: str) -> dict[str, Any]:
+def shaped(
+    path: Path, given: exchange.Numbers, model: exchange.Model, order: str
+) -> dict[str, Any]:
     """Return the arrays of a file, those that were written flat in the shapes that they have."""
     if exchange.kind_of(path) == ".npz":
         return dict(given.arrays)

@@ -10,6 +10,7 @@ An expression is written in three languages: "python", ``W2.T @ dZ2 * (1 - A1**2
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping
@@ -22,11 +23,12 @@ from .core import ops
 from .core.primitive import Operand, Primitive, implementations
 from .functional import argument
 from .text import clean, for_latex
-from .trace import Call, Pull, Value
+from .trace import Call, Pull, Trace, Value
 
 Known = Mapping[Value, "Symbol"]
 NOTHING_KNOWN: Known = {}
 OMITTED = "(...)"
+SMALL = 16  # numbers of an array that exact code has in it
 
 
 # ---- expressions --------------------------------------------------------------------------------
@@ -280,6 +282,50 @@ def within(value: Value, known: Known, deepest: int) -> set[Value]:
     return found
 
 
+def constants_of(run: Trace) -> dict[Value, Symbol]:
+    """The arrays from outside that are ``1 - Y``, ``-Y`` or ``Y.T`` of one that has a name.
+
+    Of arrays that a program computes without Tensors a run knows only the result.
+
+    Parameters
+    ----------
+    run : Trace
+
+    Returns
+    -------
+    dict of Value to Symbol
+        To be known when formulas are written.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> a, y = ag.Tensor([0.5, 0.5], requires_grad=True), np.array([0.0, 1.0])
+    >>> with ag.trace() as run:
+    ...     rest = np.sum(y * a) + np.sum((1 - y) * a)
+    >>> known = constants_of(run.name({"a": a, "y": y}))
+    >>> write(symbol_of(run[rest], known), "text")
+    'sum(y (.) a) + sum((1 - y) (.) a)'
+    """
+    inputs = [x for x in run.values if x.kind == "input" and x.array.size > 1]
+    named_inputs = [x for x in inputs if x.name is not None and x.dtype.kind in "iuf"]
+    found: dict[Value, Symbol] = {}
+    for value in inputs:
+        for other, form in itertools.product(named_inputs, FORMS_OF_CONSTANTS):
+            if value.name is None and value not in found:
+                symbol = form(named(other.name or "", other.array))
+                if np.array_equal(symbol.array, value.array):
+                    symbol.array = value.array
+                    found[value] = symbol
+    return found
+
+
+FORMS_OF_CONSTANTS: tuple[Callable[[Symbol], Symbol], ...] = (
+    lambda x: ops.subtract(1, x),
+    ops.negative,
+    ops.transpose,
+)
+
+
 # ---- numbers and names --------------------------------------------------------------------------
 
 
@@ -358,13 +404,13 @@ PYTHON = {
 MATHEMATICS = {
     "+": ADDITION,
     "-": SUBTRACTION,
-    SCALED: Strength(PRODUCT, ATOM, POWER, (SCALED,), (SCALED, MATRIX, ENTRIES, "/")),
+    SCALED: Strength(PRODUCT, POWER, POWER, (SCALED,), (SCALED, MATRIX, ENTRIES, "/")),
     MATRIX: Strength(PRODUCT, POWER, POWER, (SCALED, MATRIX), (MATRIX,)),
     ENTRIES: Strength(PRODUCT, POWER, POWER, (SCALED, ENTRIES), (ENTRIES,)),
     "/": Strength(PRODUCT, POWER, POWER, (SCALED, MATRIX)),
     "mod": MODULO,
     "sign": Strength(SUM, FREE, SERIES),
-    "sum": Strength(SERIES, FREE, PRODUCT),
+    "sum": Strength(SERIES, FREE, PRODUCT, (), ("sum",)),
     "not": Strength(POWER, FREE, ATOM),
     "^": Strength(POWER, ATOM, ATOM),
     **dict.fromkeys((">", "<", ">=", "<=", "=", "==", "!=", "and", "or", "xor"), COMPARISON),
@@ -397,9 +443,10 @@ OPERATORS: dict[str, tuple[str | None, str]] = {
     "{$a}^{$b}": ("$a**$b", "$a^$b"),
     "$x^T": ("$x.T", "$x^T"),
     r"\frac{1}{$x}": (None, "1 / $x"),
-    "|$x|": (None, "|$x|"),
+    "|$x|": (None, "abs($x)"),
     "[$xs]": (None, "[$xs]"),
     "$x[$indices]": ("$x[$indices]", "$x[$indices]"),
+    r"\mathrm{scatter}($x, $indices)": (None, "scatter($x, $indices)"),
     r"$x\, {$weight}^T + $bias": (None, "$x  $weight^T + $bias"),
     r"\mathrm{softmax}($logits) - $labels": (None, "softmax($logits) - $labels"),
     "$a > $b": ("($a > $b)", "$a > $b"),
@@ -458,6 +505,8 @@ def form_of(template: str, language: str) -> Form:
     strengths = PYTHON if language == "python" else MATHEMATICS
     template = re.sub(r"\$\{(\w+)\}", r"$\1", template)
     template = re.sub(r"(?<!_)\{(\$\w+)\}\^", r"\1^", template)  # parentheses do the same
+    if language == "latex":
+        template = re.sub(r"\|([^|]*)\|", r"\\left|\1\\right|", template)
     seen = [START, *classified(template, language), ("end", "")]
     asks: list[tuple[Strength, Strength]] = []
     outside: list[tuple[int, str]] = [(ATOM, "")]  # how what is in no brackets binds
@@ -530,6 +579,7 @@ class Text(NamedTuple):
     length: int
     binds: int = ATOM
     operator: str = ""
+    minus: bool = False  # whether it begins with one
     factor: float | None = None  # a number or a sign in front ...
     rest: Text | None = None  # ... of this; None if there is only the number
 
@@ -643,13 +693,22 @@ class Writer:
         size = np.size(symbol.array)
         if symbol.name is not None:
             text = self.name(symbol) if symbol.name != OMITTED else OMITTED
+        elif self.exact and self.language == "python" and 0 < size <= SMALL and symbol.shape:
+            text = self.constant_array(symbol.array)
         elif size == 1:
             return self.number(np.asarray(symbol.array).item())
         else:
             text = "condition" if symbol.dtype == bool else OMITTED
         if self.language == "latex" and text in ("condition", OMITTED):
             text = r"\text{condition}" if text == "condition" else r"(\ldots)"
-        return Text(text, len(text), self.sign.binds if text.startswith("-") else ATOM)
+        minus = text.startswith("-")
+        return Text(text, len(text), self.sign.binds if minus else ATOM, "", minus)
+
+    def constant_array(self, array: Any) -> str:
+        """A small array as code."""
+        numbers = re.sub(r"\b(inf|nan)\b", r"np.\1", str(array.tolist()))
+        usual = array.dtype in (np.float64, np.int64, np.bool_)
+        return f"np.array({numbers}{'' if usual else f', np.{array.dtype.name}'})"
 
     def name(self, symbol: Symbol) -> str:
         """What a quantity is called."""
@@ -678,18 +737,18 @@ class Writer:
             text = f"\\mathrm{{{x}}}" if self.language == "latex" and x in (True, False) else f"{x}"
             return Text(text, len(text))
         text = digits(x) if self.language == "python" else number(x)
-        binds = self.sign.binds if text.startswith("-") else ATOM
-        if self.language == "latex":
-            text = text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
-            mantissa, e, exponent = text.partition("e")
-            if e:
-                text = f"{mantissa} \\cdot 10^{{{int(exponent)}}}".replace(
-                    "1 \\cdot ", "", mantissa == "1"
-                )
-                binds = min(binds, PRODUCT)
-        elif self.language == "python":
+        minus = text.startswith("-")
+        binds, operator = self.sign.binds if minus else ATOM, ""
+        if self.language == "python":
             text = re.sub("(inf|nan)", r"np.\1", text)
-        return Text(text, len(text), binds, "", float(x))
+        elif self.language == "latex":
+            text = text.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+            if match := re.fullmatch(r"(-?)(.*)e(.*)", text):
+                sign, mantissa, exponent = match.groups()
+                power = f"10^{{{int(exponent)}}}"
+                text = sign + (power if mantissa == "1" else f"{mantissa} \\cdot {power}")
+                binds, operator = min(binds, PRODUCT), SCALED
+        return Text(text, len(text), binds, operator, minus, float(x))
 
     def scaled(self, factor: float, rest: Text | None) -> Text:
         """A text with a number in front, in mathematics."""
@@ -714,21 +773,27 @@ class Writer:
         """A template with texts put in, in parentheses where they bind less than it asks."""
         form = form_of(template, self.language)
         parts = [form.pieces[0]]
-        length = 0
+        length, minus = len(form.pieces[0]), form.pieces[0].startswith("-")
         for name, piece, (left, right) in zip(
             form.pieces[1::2], form.pieces[2::2], form.asks, strict=True
         ):
             text = operands[name]
-            enough = (text.binds >= left.right or text.operator in left.right_too) and (
+            fits = (text.binds >= left.right or text.operator in left.right_too) and (
                 text.binds >= right.left or text.operator in right.left_too
             )
-            parts += [text.pieces if enough else self.in_parentheses(text.pieces), piece]
-            length += text.length + 4
-        return Text(tuple(parts), length + len(template), form.binds, form.operator)
+            if text.minus and left is not NOTHING and self.language != "python":
+                fits = False  # no A + -B
+            text = text if fits else self.in_parentheses(text)
+            minus = minus or (parts == [""] and text.minus)
+            parts += [text.pieces, piece]
+            length += text.length + len(piece)
+        return Text(tuple(parts), length, form.binds, form.operator, minus)
 
-    def in_parentheses(self, pieces: Any) -> Any:
-        """Parentheses around pieces of a text."""
-        return (r"\left(", pieces, r"\right)") if self.language == "latex" else ("(", pieces, ")")
+    def in_parentheses(self, text: Text) -> Text:
+        """A text in parentheses."""
+        before, after = (r"\left(", r"\right)") if self.language == "latex" else ("(", ")")
+        length = len(before) + text.length + len(after)
+        return Text((before, text.pieces, after), length)
 
     def template(self, primitive: Primitive) -> str | None:
         """The template of a primitive in the language; None if it is written as a function."""
@@ -756,7 +821,7 @@ class Writer:
         """What stands for each name in a template."""
         primitive = symbol.primitive
         assert primitive is not None
-        found = {name: plain(self.static(value)) for name, value in symbol.statics.items()} | dict(
+        found = {name: self.keyword(value) for name, value in symbol.statics.items()} | dict(
             zip(primitive.operands, parts, strict=False)
         )
         if primitive.variadic:
@@ -787,6 +852,11 @@ class Writer:
         if part is Ellipsis:
             return r"\ldots" if self.language == "latex" else "..."
         return f"\\mathrm{{{part}}}" if self.language == "latex" and part is None else str(part)
+
+    def keyword(self, value: Any) -> Text:
+        """A keyword argument in a template."""
+        text = self.static(value)
+        return Text(text, len(text), SUM if text.startswith("-") else CLOSED)
 
     def static(self, value: Any) -> str:
         """A keyword argument."""
@@ -826,7 +896,7 @@ class Writer:
                 return other
         if self.language == "python":
             return self.product_in_python(a, b)
-        factor = (a.factor or 1) * (b.factor or 1)
+        factor = factor_of(a) * factor_of(b)
         rest, other_rest = without_factor(a), without_factor(b)
         if rest is None or other_rest is None:
             return self.scaled(factor, rest or other_rest)
@@ -842,7 +912,7 @@ class Writer:
         for one, other in ((a, b), (b, a)):
             both = one.rest is None and (one.factor or 0) > 0 and (other.factor or 0) > 0
             if both and other.rest is not None and not self.exact:
-                a, b = self.number((one.factor or 1) * (other.factor or 1)), other.rest
+                a, b = self.number(factor_of(one) * factor_of(other)), other.rest
         product = self.filled(form, {"a": a, "b": b})
         if a.factor is not None and a.rest is None:
             return product._replace(factor=a.factor, rest=b)
@@ -867,23 +937,23 @@ class Writer:
             return self.with_factor_of(a, self.call(symbol, parts), "$a / $b", b)
         if b.factor == 1 and b.rest is None:
             return a
-        if a.factor is None or a.factor > 0:
+        if not factor_of(a) < 0:
             return self.call(symbol, parts)
-        return self.scaled(-1, self.call(symbol, [self.scaled(-a.factor, a.rest), b]))
+        return self.scaled(-1, self.call(symbol, [self.scaled(-factor_of(a), a.rest), b]))
 
     def negative(self, symbol: Symbol, parts: list[Text]) -> Text:
         """``-x``."""
         (x,) = parts
         if self.language == "python":
             return self.call(symbol, parts)._replace(factor=-1.0, rest=x)
-        return self.scaled(-(x.factor or 1), without_factor(x))
+        return self.scaled(-factor_of(x), without_factor(x))
 
     def sum_or_difference(self, symbol: Symbol, parts: list[Text]) -> Text:
         """``a + b`` or ``a - b``, the other one if ``b`` has a minus in front."""
         a, b = parts
-        if b.factor is None or b.factor > 0 or (self.language == "python" and not is_minus(b)):
+        if not factor_of(b) < 0 or (self.language == "python" and not is_minus(b)):
             return self.call(symbol, parts)
-        b = b.rest if self.language == "python" and b.rest else self.scaled(-b.factor, b.rest)
+        b = b.rest if self.language == "python" and b.rest else self.scaled(-factor_of(b), b.rest)
         other = "$a - $b" if symbol.primitive is ops.add else "$a + $b"
         return self.filled(other, {"a": a, "b": b})
 
@@ -911,6 +981,12 @@ class Writer:
             return self.call(symbol, parts)
         return self.number(float(symbol.primitive.template))
 
+    def indexed(self, symbol: Symbol, parts: list[Text]) -> Text:
+        """``x[0]``; that ``x[:, None]`` is only bookkeeping."""
+        key = symbol.statics["key"]
+        chosen = [part for part in (key if isinstance(key, tuple) else (key,)) if not is_all(part)]
+        return self.call(symbol, parts) if chosen or self.exact else parts[0]
+
     def argument(self, symbol: Symbol, parts: list[Text]) -> Text:
         """A function's argument is its operand."""
         return parts[0]
@@ -932,20 +1008,26 @@ RULES: dict[int, Callable[[Writer, Symbol, list[Text]], Text]] = {
     id(ops.add): Writer.sum_or_difference,
     id(ops.subtract): Writer.sum_or_difference,
     id(ops.transpose): Writer.transpose,
+    id(ops.getitem): Writer.indexed,
     id(ops.zeros_like): Writer.constant,
     id(ops.ones_like): Writer.constant,
     id(argument): Writer.argument,
 }
 
 
-def plain(text: str) -> Text:
-    """A text that needs no parentheses."""
-    return Text(text, len(text))
+def factor_of(text: Text) -> float:
+    """The number in front of a text."""
+    return 1 if text.factor is None else text.factor
 
 
 def without_factor(text: Text) -> Text | None:
     """A text without the number in front; None if it is only a number."""
     return text if text.factor is None else text.rest
+
+
+def is_all(part: Any) -> bool:
+    """Whether a part of an index leaves nothing out."""
+    return part is None or part is Ellipsis or (isinstance(part, slice) and part == slice(None))
 
 
 def is_minus(text: Text) -> bool:

@@ -1,7 +1,7 @@
 """The texts of users on their way out: names, labels and source lines that others will read.
 
-A name may hold anything: quotes, tags, control characters, text that runs from right to left.  First
-`clean` makes it plain text that every output can show; then one of `for_dot`, `for_xml`,
+A name may hold anything: quotes, tags, control characters, text that runs from right to left.
+First `clean` makes it plain text that every output can show; then one of `for_dot`, `for_xml`,
 `for_latex` and `for_script` writes it so that it stays text there.
 """
 
@@ -31,7 +31,7 @@ _SCRIPT = str.maketrans({c: f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"})
 
 
 def clean(text: str, longest: int = LONGEST) -> str:
-    """Plain text on one line, which every output can show.
+    r"""Plain text on one line, which every output can show.
 
     Characters that cannot be shown, or that would change how others are shown, become U+FFFD:
     control and format characters (those that turn the direction of writing among them),
@@ -53,8 +53,8 @@ def clean(text: str, longest: int = LONGEST) -> str:
     --------
     >>> clean("W1")
     'W1'
-    >>> clean("a\\x1bb\\nc")
-    'a\ufffdb c'
+    >>> clean("a\x1bb\nc")
+    'a�b c'
     >>> clean("0123456789", longest=5)
     '0123…'
     """

@@ -12,6 +12,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import FrameType
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -68,12 +69,21 @@ class Source(NamedTuple):
 
 
 def called_from() -> tuple[Source | None, set[Any]]:
-    """The user's line that led here, and the engine's functions in between."""
-    frame, passed = sys._getframe(1), set()
-    while frame and frame.f_code.co_filename.startswith((PACKAGE, np.__path__[0])):
-        passed.add(frame.f_code)
-        frame = frame.f_back  # type: ignore[assignment]
-    return frame and Source(frame.f_code.co_filename, frame.f_lineno), passed
+    """The user's line that led here, and all functions of the engine that are at work.
+
+    The rule of an op that the user has declared is the user's line, too, with the engine around it.
+    """
+    passed: set[Any] = set()
+    source: Source | None = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        code = frame.f_code
+        if code.co_filename.startswith((PACKAGE, np.__path__[0])):
+            passed.add(code)
+        elif source is None:
+            source = Source(code.co_filename, frame.f_lineno)
+        frame = frame.f_back
+    return source, passed
 
 
 class Scope:

@@ -250,14 +250,14 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
 
 def test_a_folder_that_is_missing_is_not_made(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(dot_in(tmp_path, ABORTING)))  # nor is dot asked in vain
-    with pytest.raises(FileNotFoundError, match="no such folder.*missing"):
+    with pytest.raises(FileNotFoundError, match=r"no such folder.*missing"):
         ag.draw(a_run()).save(tmp_path / "missing" / "graph.svg")
     assert [path.name for path in tmp_path.iterdir()] == ["dot"]
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="there is no folder that root may not")
 def test_a_folder_that_cannot_be_written_in_is_named():
-    with pytest.raises(OSError, match="/proc/graph.txt"):
+    with pytest.raises(OSError, match=r"/proc/graph\.txt"):
         ag.draw(a_run()).save("/proc/graph.txt")
 
 
@@ -301,7 +301,7 @@ def test_showing_a_drawing_never_raises(monkeypatch):
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(TypeError, match="a Trace|a run"):
+    with pytest.raises(TypeError, match=r"a Trace|a run"):
         ag.draw([1.0])
     with pytest.raises(ValueError, match="nothing"):
         ag.draw(ag.Trace())

@@ -20,7 +20,7 @@ from autograd_mini import nn
 from autograd_mini.explore import entries, explore
 from autograd_mini.explore.entries import reads_of_call, reads_of_share
 from autograd_mini.explore.page import page
-from autograd_mini.explore.record import number, numbers, record
+from autograd_mini.explore.record import Page, number, numbers, record
 from autograd_mini.trace import Call, Trace, Value
 
 Data = dict[str, Any]
@@ -401,25 +401,32 @@ def test_an_op_that_refuses_other_numbers_is_not_probed() -> None:
 
 
 def test_an_axis_along_which_nothing_else_matters_is_not_taken_for_one_that_moves() -> None:
-    x = ag.Tensor(np.ones(4), requires_grad=True)
-    only = np.arange(4) == 0
-    with ag.trace() as run:
-        np.where(only, x, 0.0)
-    _, (condition, read) = reads_of_call(run.calls[0])
-    assert condition.value.dtype == bool
-    assert read.entries in ((0,), ("*",))
+    x = ag.Tensor(np.ones(2), requires_grad=True)
+    mask = np.array([True, False])
+    run = ag.trace(lambda: np.where(mask, x, 0.0))
+    condition, read = reads_of_call(run.calls[0]).reads
+    assert (condition.value.dtype, read.entries) == (bool, ("*",))
+
+
+def test_a_pattern_that_holds_only_in_part_is_not_taken() -> None:
+    x = ag.Tensor(np.arange(40.0), requires_grad=True)
+    for order in (np.r_[:20, 39:19:-1], np.r_[19:-1:-1, 20:40]):
+        with ag.trace() as run:
+            x[order]
+        read = next(r for r in reads_of_call(run.calls[0]).reads if r.value is run[x])
+        assert read.entries == ("*",)
 
 
 def test_an_array_that_only_a_rule_knows_makes_the_form_other() -> None:
-    @ag.primitive("f($x)", x=lambda g: g * np.array([1.0, 2.0, 3.0]))
-    def weighted(x: Any) -> Any:
-        return x * np.array([1.0, 2.0, 3.0])
-
-    x = ag.Tensor(np.ones(3), requires_grad=True, name="x")
-    found = record(ag.trace(lambda: np.sum(weighted(x))))
-    (share,) = step(found, "backward", "x")["contributions"]
-    assert (share["form"], len(share["reads"])) == ("other", 1)
-    assert share["reads"][0]["entries"] == [0]
+    a = ag.Tensor([1.0, 2.0, 3.0], requires_grad=True, name="a")
+    b = ag.Tensor([2.0, 0.5, 1.5], requires_grad=True, name="b")
+    run = ag.trace(lambda: np.sum(a**b))
+    cost, _ = run.differentiated()
+    (share,) = run[b].shares
+    reads = reads_of_share(share)
+    shown = Page(run, cost, [x for x in run.values if x is not run[a]], 10)
+    assert len(shown._reads(reads, share.call.output)["reads"]) == len(reads.reads) - 1
+    assert shown._reads(reads._replace(form="product"), share.call.output)["form"] == "other"
 
 
 # ---- unusual runs -------------------------------------------------------------------------------
@@ -444,7 +451,7 @@ def test_empty_arrays_bools_numbers_and_labels_are_shown() -> None:
     table = ag.Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True, name="table")
     mask, index = np.array([True, False]), np.array([2, 0])
     with ag.trace() as run:
-        J = np.sum(e) + s + np.sum(np.where(mask, table[index], 0.0))
+        J = np.sum(e * e) + s + np.sum(np.where(mask, table[index], 0.0))
     run.name({"mask": mask, "index": index, "J": J})
     found = record(run)
     assert node(found, "e")["value"] == {
@@ -523,6 +530,8 @@ def test_unnamed_quantities_get_names_that_nobody_uses() -> None:
     u1 = ag.Tensor(2.0, requires_grad=True, name="u1")
     found = record(ag.trace(lambda: np.exp(np.sin(np.cos(u1)))))
     assert [each["name"] for each in found["nodes"]] == ["u1", "u2", "u3", "cost"]
+    found = record(ag.trace(lambda: u1 * np.array(2.5)))
+    assert [each["name"] for each in found["nodes"]] == ["u1", "2.5", "cost"]
 
 
 # ---- gradients derived by hand ------------------------------------------------------------------

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from cases import CASES, Case, Example
+from hostile import NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
 import autograd_mini as ag
 from autograd_mini.core import ops
+from autograd_mini.core.primitive import implementations
+from autograd_mini.numpy_functions import contraction
 from autograd_mini.symbols import (
     Symbol,
+    constants_of,
     definition_of,
     gradient_of,
+    gradient_value,
     latex_name,
     named,
     share_of,
@@ -48,7 +53,8 @@ class Recorded:
     def gradient(self, name: str, language: str, *known: str) -> str:
         """The gradient by a value, from those that are known."""
         gradients = {self.run[x].gradient: self.run[x] for x in known}
-        symbols = {g: named(f"d{x.name}", g.array) for g, x in gradients.items() if g}
+        symbols = constants_of(self.run)
+        symbols |= {g: named(f"d{x.name}", g.array) for g, x in gradients.items() if g}
         return write(gradient_of(self.run[name], symbols), language)
 
 
@@ -98,7 +104,7 @@ def net(rng: np.random.Generator) -> Recorded:
 def test_the_forward_pass_reads_like_the_lecture(
     net: Recorded, name: str, python: str, text: str, latex: str
 ) -> None:
-    symbol = definition_of(net.run[name])
+    symbol = definition_of(net.run[name], constants_of(net.run))
     assert [write(symbol, language) for language in LANGUAGES] == [python, text, latex]
     assert symbol.shape == net.run[name].shape
     assert symbol.dtype == float
@@ -134,9 +140,9 @@ def test_the_forward_pass_reads_like_the_lecture(
         (
             "A2",
             "L",
-            "-dL * Y / A2 - -dL * (1 - Y) / (1 - A2)",
-            "-(dL (.) Y) / A2 + (dL (.) (1 - Y)) / (1 - A2)",
-            r"-\frac{dL \odot Y}{A_2} + \frac{dL \odot \left(1 - Y\right)}{1 - A_2}",
+            "-(-dL * (1 - Y) / (1 - A2)) - dL * Y / A2",
+            "(dL (.) (1 - Y)) / (1 - A2) - (dL (.) Y) / A2",
+            r"\frac{dL \odot \left(1 - Y\right)}{1 - A_2} - \frac{dL \odot Y}{A_2}",
         ),
     ],
 )
@@ -144,3 +150,494 @@ def test_the_backward_pass_reads_like_the_lecture(
     net: Recorded, name: str, known: str, python: str, text: str, latex: str
 ) -> None:
     assert [net.gradient(name, language, known) for language in LANGUAGES] == [python, text, latex]
+
+
+def test_a_gradient_of_which_nothing_is_known_is_written_down_to_the_leaves(net: Recorded) -> None:
+    assert net.gradient("W2", "text", "A2") == "(dA2 (.) A2 (.) (1 - A2)) A1^T"
+    assert net.gradient("J", "text") == "1"
+    assert net.gradient("L", "text") == "1 / 5"
+    assert "(...)" not in net.gradient("W1", "text")
+
+
+def test_a_gradient_is_the_sum_of_its_shares(rng: np.random.Generator) -> None:
+    at = Recorded(
+        lambda at, w: np.sum(np.sin(w)) - np.sum(3.0 * w) + 0.5 * np.sum(w**2), w=rng.normal(size=3)
+    )
+    assert at.gradient("w", "text") == "w - 3 + cos(w)"
+    symbol = gradient_of(at.run["w"])
+    np.testing.assert_array_equal(symbol.array, gradient_value(at.run["w"]).array)
+
+
+def test_constants_are_recognised_as_functions_of_named_ones(rng: np.random.Generator) -> None:
+    a = ag.Tensor(rng.normal(size=(2, 3)), requires_grad=True)
+    Y, flags = rng.normal(size=(2, 3)), np.array([True, False, True])
+    with ag.trace() as run:
+        values = [a * (1 - Y), a * -Y, a @ Y.T, a * Y, a * rng.normal(size=(2, 3)), a * flags]
+    known = constants_of(run.name({"a": a, "Y": Y, "flags": flags}))
+    texts = [write(symbol_of(run[value], known), "text") for value in values]
+    assert texts == [
+        *("a (.) (1 - Y)", "-a (.) Y", "a Y^T", "a (.) Y", "a (.) (...)", "a (.) flags")
+    ]
+
+
+# ---- every primitive ----------------------------------------------------------------------------
+
+
+#: All ways of calling all primitives; `assignment` is no function.
+EXAMPLES = [
+    pytest.param(case, example, id=f"{case.op.name} {example}")
+    for case in CASES
+    for example in case.examples
+    if case.op.name != "assignment"
+]
+
+
+def recorded_call(case: Case, example: Example) -> Trace:
+    """A call of a primitive with named operands, and its derivative by all of them."""
+    tensors = [ag.Tensor(x, requires_grad=x.dtype.kind == "f") for x in example.operands()]
+    rules = case.op.rules or (None,)
+    by = [
+        tensor
+        for i, tensor in enumerate(tensors)
+        if tensor.requires_grad and rules[min(i, len(rules) - 1)]
+    ]
+    for tensor in tensors:
+        tensor.requires_grad = any(tensor is x for x in by)
+    with ag.trace() as run:
+        y = case.op(*tensors, **example.statics)
+        if by:
+            ag.gradients(y, by, np.ones(y.shape))
+    return run.name({f"{'ABCD'[i]}1": tensor for i, tensor in enumerate(tensors)})
+
+
+def symbols_in(run: Trace) -> list[Symbol]:
+    """The call of a run, and the shares of its derivative."""
+    output = run.calls[0].output
+    shares = [share_of(pull, named("dY", gradient_value(output).array)) for pull in run.pulls]
+    for pull, share in zip(run.pulls, shares, strict=True):
+        np.testing.assert_array_equal(share.array, pull.result.array)
+    return [definition_of(output), *shares]
+
+
+def is_balanced(latex: str) -> bool:
+    r"""Whether braces and \left with \right are in pairs, and indices and powers have one text."""
+    depth = 0
+    for token in re.findall(r"\\[a-zA-Z]+|\\.|[{}]", latex):
+        depth += (token in ("{", r"\left")) - (token in ("}", r"\right"))
+        if depth < 0:
+            return False
+    wrong = r"(?<!\\)[_^]\s*([_^}]|$|\\(left|frac|text))|\^\w\^|(?<!\\)[$]"
+    return not depth and not re.search(wrong, latex)
+
+
+@pytest.mark.parametrize(("case", "example"), EXAMPLES)
+def test_every_primitive_and_its_derivative_is_written_in_all_languages(
+    case: Case, example: Example
+) -> None:
+    for symbol in symbols_in(recorded_call(case, example)):
+        for language in LANGUAGES:
+            text = write(symbol, language)
+            assert text
+            assert "$" not in text
+        assert is_balanced(write(symbol, "latex")), write(symbol, "latex")
+        assert not re.search(r"reshape|broadcast|copy\(|astype", write(symbol, "text"))
+
+
+#: Primitives without a public name: they occur only in derivatives.
+PRIVATE = {
+    *("residual", "scatter", "convolution_by_input", "convolution_by_weight", "attained"),
+    *("mean_of", "shared_among"),
+}
+
+
+def evaluated(text: str, **variables: Any) -> Array:
+    """What the code of a formula gives."""
+    return eval(text, {"np": np, "ag": ag, **variables})
+
+
+@pytest.mark.parametrize(("case", "example"), EXAMPLES)
+def test_python_computes_what_the_primitive_and_its_derivative_compute(
+    case: Case, example: Example
+) -> None:
+    run = recorded_call(case, example)
+    variables = {value.name: value.array for value in run.values if value.name}
+    for symbol in symbols_in(run):
+        text = write(symbol, "python")
+        if "norm(A1, axis=())" in text:  # NumPy takes no such axis there
+            continue
+        if "condition" in text or "(...)" in text or any(f".{name}(" in text for name in PRIVATE):
+            continue
+        gradient = run.calls[0].output.gradient
+        found = evaluated(text, dY=gradient and gradient.array, **variables)
+        np.testing.assert_allclose(found, symbol.array, rtol=1e-13, atol=1e-15)
+        assert np.shape(found) == symbol.shape
+
+
+# ---- parentheses --------------------------------------------------------------------------------
+
+UNARY = [ops.negative, ops.square, ops.transpose, ops.tanh, ops.exp, ops.sigmoid, ops.absolute]
+BINARY = [ops.add, ops.subtract, ops.multiply, ops.divide, ops.matrix_product]
+QUANTITIES = {
+    "A1": np.array([[0.6, 1.4], [0.9, 0.7]]),
+    "B2": np.array([[1.2, 0.8], [0.5, 1.1]]),
+    "m": np.float64(5.0),
+}
+
+
+def expressions() -> st.SearchStrategy[Symbol]:
+    """Random expressions of 2 x 2 matrices and numbers."""
+    leaves = st.sampled_from(
+        [*(named(name, x) for name, x in QUANTITIES.items()), *map(Symbol, (2.0, 1, -1, -0.5))]
+    )
+
+    def larger(smaller: st.SearchStrategy[Symbol]) -> st.SearchStrategy[Symbol]:
+        return st.one_of(
+            st.builds(changed, st.sampled_from(UNARY), smaller),
+            st.builds(combined, st.sampled_from(BINARY), smaller, smaller),
+        )
+
+    return st.recursive(leaves, larger, max_leaves=8).filter(lambda x: x.primitive is not None)
+
+
+def changed(op: Any, x: Symbol) -> Symbol:
+    """A call with one operand; numbers are not transposed."""
+    symbol: Symbol = (ops.negative if op is ops.transpose and not x.shape else op)(x)
+    return symbol
+
+
+def combined(op: Any, a: Symbol, b: Symbol) -> Symbol:
+    """A call with two operands; of numbers there is no product of matrices."""
+    called = ops.multiply if op is ops.matrix_product and not (a.shape and b.shape) else op
+    symbol: Symbol = called(a, b)
+    return symbol
+
+
+@given(expressions())
+def test_python_is_the_expression(symbol: Symbol) -> None:
+    with np.errstate(all="ignore"):
+        for bookkeeping in (True, False):
+            text = write(symbol, "python", bookkeeping=bookkeeping)
+            assert_same(evaluated(text, **QUANTITIES), symbol, text)
+
+
+@given(expressions())
+def test_text_and_latex_read_as_the_expression(symbol: Symbol) -> None:
+    with np.errstate(all="ignore"):
+        for language in ("text", "latex"):
+            text = write(symbol, language)
+            assert is_balanced(text)
+            assert_same(Reader(text).value(), symbol, text)
+
+
+def assert_same(found: Array, symbol: Symbol, text: str) -> None:
+    """Equal up to rounding, unless the numbers are too large or too small for that."""
+    array = np.asarray(symbol.array)
+    if np.all(np.isfinite(array)) and np.max(np.abs(array)) < 1e8:
+        np.testing.assert_allclose(
+            np.broadcast_to(found, array.shape), array, rtol=1e-6, atol=1e-6, err_msg=text
+        )
+
+
+FUNCTIONS: dict[str, Any] = {
+    **{"tanh": np.tanh, "sigmoid": ag.sigmoid, "exp": np.exp, "abs": np.abs}
+}
+
+
+class Reader:
+    """Reads formulas as a mathematician does: ``A B`` is a product of matrices."""
+
+    def __init__(self, text: str) -> None:
+        for latex, plain in {
+            **{
+                r"\left|": "abs(",
+                r"\right|": ")",
+                r"\left": "",
+                r"\right": "",
+                r"\odot": "(.)",
+                r"\,": " ",
+            },
+            **{r"\tanh": "tanh", r"\sigma": "sigmoid"},
+        }.items():
+            text = text.replace(latex, plain)
+        self.tokens = re.findall(r"\(\.\)|\\frac|\d+(?:\.\d+)?|[A-Za-z]+_?\d*|\S", text)
+
+    def value(self) -> Array:
+        """What all of it is."""
+        value = self.sum()
+        assert not self.tokens
+        return value
+
+    def take(self, *wanted: str) -> str:
+        """Go on, if one of these comes."""
+        return self.tokens.pop(0) if self.tokens and self.tokens[0] in wanted else ""
+
+    def sum(self) -> Array:
+        """Terms."""
+        value = -self.product() if self.take("-") else self.product()
+        while sign := self.take("+", "-"):
+            term = self.product()
+            value = value + term if sign == "+" else value - term
+        return value
+
+    def product(self) -> Array:
+        """Factors, from the left to the right."""
+        value = self.power()
+        while self.tokens and self.tokens[0] not in ("+", "-", ")", "}"):
+            if self.take("/"):
+                value = value / self.power()
+            elif self.take("(.)"):
+                value = value * self.power()
+            else:
+                other = self.power()
+                matrices = np.ndim(value) and np.ndim(other)
+                value = value @ other if matrices else value * other
+        return value
+
+    def power(self) -> Array:
+        """A square, or a transpose."""
+        base = self.atom()
+        if self.take("^"):
+            base = np.transpose(base) if self.take("T") else base ** self.atom()
+        return base
+
+    def atom(self) -> Array:
+        """A name, a number, a function or something in brackets."""
+        token = self.tokens.pop(0)
+        if token in ("(", "{"):
+            value = self.sum()
+            assert self.take(")" if token == "(" else "}")
+            return value
+        if token == r"\frac":
+            above = self.atom()
+            return above / self.atom()
+        if token == "e":
+            assert self.take("^")
+            return np.exp(self.atom())
+        if token in FUNCTIONS:
+            return FUNCTIONS[token](self.atom())
+        if token[0].isdigit():
+            return float(token)
+        return QUANTITIES[token.replace("_", "")]
+
+
+# ---- numbers, names, places ---------------------------------------------------------------------
+
+A, B, C = (named(name, QUANTITIES["A1"]) for name in ("A", "B", "C"))
+INDEX = named("i", np.array([1, 0]))
+m, rate = named("m", 5), named("lambda", np.array(0.1))
+
+
+@pytest.mark.parametrize(
+    ("symbol", "text", "latex"),
+    [
+        (ops.multiply(1.0, A), "A", "A"),
+        (ops.multiply(A, np.ones((1, 1))), "A", "A"),
+        (ops.multiply(-1, A), "-A", "-A"),
+        (ops.multiply(A, 2), "2 A", "2 A"),
+        (ops.multiply(rate, A), "lambda A", r"\lambda A"),
+        (ops.multiply(ops.multiply(0.5, A), 3), "1.5 A", "1.5 A"),
+        (
+            ops.multiply(ops.divide(1, m), ops.matrix_product(A, B)),
+            "(1 / m) A B",
+            r"\frac{1}{m} A\, B",
+        ),
+        (ops.divide(ops.matrix_product(A, B), m), "A B / m", r"\frac{A\, B}{m}"),
+        (ops.divide(A, 1), "A", "A"),
+        (ops.divide(ops.negative(A), m), "-A / m", r"-\frac{A}{m}"),
+        (ops.add(A, ops.negative(B)), "A - B", "A - B"),
+        (ops.subtract(A, ops.multiply(-2, B)), "A + 2 B", "A + 2 B"),
+        (ops.add(A, -3), "A - 3", "A - 3"),
+        (ops.negative(ops.negative(A)), "A", "A"),
+        (ops.negative(ops.subtract(A, B)), "-(A - B)", r"-\left(A - B\right)"),
+        (ops.multiply(1e-5, A), "1e-05 A", r"10^{-5} A"),
+        (ops.multiply(2.5e-7, A), "2.5e-07 A", r"2.5 \cdot 10^{-7} A"),
+        (ops.square(ops.transpose(A)), "(A^T)^2", r"\left(A^T\right)^2"),
+        (ops.matrix_product(A, ops.matrix_product(B, C)), "A B C", r"A\, B\, C"),
+        (ops.matrix_product(A, ops.multiply(2, B)), "2 A B", r"2 A\, B"),
+        (ops.multiply(A, ops.zeros_like(B)), "0 A", "0 A"),
+        (ops.multiply(A, np.inf), "inf A", r"\infty A"),
+        (ops.add(A, np.nan), "A + nan", r"A + \mathrm{nan}"),
+        (ops.add(A, 1j), "A + 1j", "A + 1j"),
+        (
+            ops.where(implementations[np.greater](A, 0), B, np.bool_(True)),
+            "where(A > 0, B, True)",
+            r"[A > 0]\, B + [\lnot \left(A > 0\right)]\, \mathrm{True}",
+        ),
+        (ops.multiply(A, np.ones((2, 2)) > 0), "A (.) condition", r"A \odot \text{condition}"),
+        (ops.multiply(A, np.ones((2, 2))), "A (.) (...)", r"A \odot (\ldots)"),
+        (
+            ops.getitem(A, key=(slice(0, None, 2), Ellipsis, 1)),
+            "A[0::2, ..., 1]",
+            r"A[0::2, \ldots, 1]",
+        ),
+        (ops.getitem(A, INDEX, key=(ops.Index, None)), "A[i, None]", r"A[i, \mathrm{None}]"),
+        (ops.getitem(A, key=()), "A", "A"),
+        (ops.getitem(A, key=(slice(None), None)), "A", "A"),
+    ],
+    ids=str,
+)
+def test_formulas_are_as_simple_as_people_write_them(symbol: Symbol, text: str, latex: str) -> None:
+    assert [write(symbol, "text"), write(symbol, "latex")] == [text, latex]
+
+
+@pytest.mark.parametrize(
+    ("name", "latex"),
+    [
+        ("W", "W"),
+        ("W1", "W_1"),
+        ("W_1", "W_1"),
+        ("W12", "W_{12}"),
+        ("dW1", "dW_1"),
+        ("d", "d"),
+        ("lambda", r"\lambda"),
+        ("sigma2", r"\sigma_2"),
+        ("dtheta", r"d \theta"),
+        ("loss", r"\mathrm{loss}"),
+        ("loss_2", r"\mathrm{loss}_2"),
+        ("layers.0.weight", r"\text{layers.0.weight}"),
+        ("A_prev", r"\text{A\_prev}"),
+        ("größe", r"\text{größe}"),
+        ("$x^2}", r"\text{\$x\textasciicircum{}2\}}"),
+    ],
+)
+def test_names_are_written_in_latex_as_in_a_lecture(name: str, latex: str) -> None:
+    assert latex_name(name) == latex
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_all_kinds_stay_text(name: str) -> None:
+    symbol = ops.square(named(name, np.ones(2)))
+    assert is_balanced(write(symbol, "latex"))
+    for language in LANGUAGES:
+        assert write(symbol, language).isprintable()
+
+
+def test_other_texts_can_be_put_in_for_names() -> None:
+    numbers = {"A": "2", "B": "-3", "C": "0.5", "m": "4"}
+    symbol = ops.add(ops.multiply(ops.multiply(2, m), A), ops.multiply(B, ops.square(B)))
+
+    def leaf(symbol: Symbol) -> str:
+        return numbers[symbol.name or ""]
+
+    assert write(symbol, "python", leaf) == "2 * 4 * 2 + -3 * (-3)**2"
+    assert write(symbol, "text", leaf) == "2 * 4 * 2 + (-3) (.) (-3)^2"
+    assert write(symbol, "latex", leaf) == (
+        r"2 \cdot 4 \cdot 2 + \left(-3\right) \odot \left(-3\right)^2"
+    )
+
+
+def test_bookkeeping_is_seen_only_in_code() -> None:
+    x = named("x", np.ones((2, 3)))
+    symbol = ops.reshape(ops.broadcast_to(ops.copy(x), shape=(1, 2, 3)), shape=(6,))
+    code = "np.broadcast_to(np.copy(x), shape=(1, 2, 3)).reshape((6,))"
+    assert write(symbol, "python") == code
+    assert [write(symbol, language) for language in ("text", "latex")] == ["x", "x"]
+    assert write(symbol, "python", bookkeeping=False) == "x"
+    assert write(ops.reshape(x, shape=6), "text", bookkeeping=True) == "reshape(x, shape=6)"
+
+
+def test_stacks_of_matrices_are_transposed_one_by_one() -> None:
+    x = named("x", np.ones((2, 3, 4)))
+    swapped, other = ops.transpose(x, axes=(0, 2, 1)), ops.transpose(x)
+    assert [write(swapped, language) for language in LANGUAGES] == ["x.mT", "x^T", "x^T"]
+    assert [write(other, language) for language in LANGUAGES] == [
+        *("x.T", "transpose(x)", r"\mathrm{transpose}_{2,\,1,\,0}\left(x\right)")
+    ]
+    vector = ops.transpose(named("v", np.ones(3)))
+    assert [write(vector, language) for language in LANGUAGES] == ["v.T", "v", "v"]
+
+
+def test_small_arrays_without_a_name_are_in_the_code() -> None:
+    some = np.array([[1.0, np.inf]], np.float32)
+    text = write(ops.add(A, Symbol(some)), "python")
+    assert text == "A + np.array([[1.0, np.inf]], np.float32)"
+    assert write(ops.add(A, np.array([1, 2])), "python") == "A + np.array([1, 2])"
+    assert write(ops.add(named("b", 1.0), np.ones(100)), "python") == "b + (...)"
+    assert write(ops.add(A, np.array(-np.inf)), "python") == "A + -np.inf"
+
+
+def test_an_op_of_somebody_is_written_by_its_own_template() -> None:
+    cube = ag.elementwise(lambda x: x**3, "$x^3", name="cube", x=lambda g, x: g * 3 * x**2)
+    gate = ag.primitive(r"\mathrm{gate}(${a}; $b)", name="gate")(lambda a, b: a * b)
+    symbol = cube(ops.add(A, B))
+    assert write(symbol, "python") == "cube(A + B)"
+    assert write(symbol, "text") == "cube(A + B)"
+    assert write(symbol, "latex") == r"\left(A + B\right)^3"
+    assert write(ops.matrix_product(symbol, A), "latex") == r"\left(A + B\right)^3\, A"
+    assert is_balanced(write(gate(A, B), "latex"))
+
+
+def test_reductions_without_an_axis_and_along_none() -> None:
+    nothing = ops.reduce_sum(A, axis=())
+    assert write(nothing, "latex") == r"\textstyle\sum_{\text{axes none}} A"
+    product = ops.multiply(ops.reduce_sum(A, axis=0), B)
+    assert write(product, "text") == "sum(A, axis=0) (.) B"
+    assert write(product, "latex") == r"\left(\textstyle\sum_{\text{axis 0}} A\right) \odot B"
+    product = contraction(A, B, subscripts="ij,jk->ik")
+    assert write(product, "latex") == r"\mathrm{einsum}_{\text{ij,jk->ik}}\left(A, B\right)"
+
+
+def test_a_language_that_is_not_known_is_refused() -> None:
+    with pytest.raises(ValueError, match="python, text or latex, not in 'html'"):
+        write(A, "html")
+
+
+# ---- runs ---------------------------------------------------------------------------------------
+
+
+def test_symbols_have_the_arrays_of_the_run(net: Recorded) -> None:
+    for call in net.run.forward:
+        symbol = definition_of(call.output)
+        assert symbol.array is call.output.array
+        assert "symbol" in repr(symbol)
+    other = {net.run["Z1"]: named("Z1", np.zeros((4, 5)))}
+    np.testing.assert_array_equal(definition_of(net.run["A1"], other).array, np.zeros((4, 5)))
+    assert write(definition_of(net.run["X"]), "text") == "X"
+    assert write(symbol_of(2.5), "text") == "2.5"
+
+
+def test_what_is_too_deep_is_left_out() -> None:
+    w = ag.Tensor(np.ones(3), requires_grad=True, name="w")
+    with ag.trace() as run:
+        y = np.sin(np.cos(np.tanh(w))) + w
+    value = run[y]
+    texts = [write(symbol_of(value, deepest=depth), "text") for depth in (1, 2, 3, 4, None)]
+    assert texts[:2] == ["(...) + w", "sin((...)) + w"]
+    assert texts[2] == "sin(cos((...))) + w"
+    assert texts[3] == texts[4] == "sin(cos(tanh(w))) + w"
+
+
+DEPTH = 50_000
+
+
+def test_chains_of_any_length_are_written() -> None:
+    w = ag.Tensor(1.0, requires_grad=True, name="w")
+    with ag.trace() as run:
+        y: Any = w
+        for _ in range(DEPTH // 2):
+            y = np.sin(y) * 1.0
+        y.backward()
+    symbol = symbol_of(run[y])
+    text = write(symbol, "text", longest=10_000_000)
+    assert text == "sin(" * (DEPTH // 2) + "w" + ")" * (DEPTH // 2)
+    assert len(write(symbol, "latex")) <= 100_100
+    assert write(symbol, "text", longest=20) in (
+        "sin(sin((...)))",
+        write(symbol, "text", longest=20),
+    )
+    gradient = gradient_of(run[w])
+    np.testing.assert_array_equal(gradient.array, gradient_value(run[w]).array)
+    for language in LANGUAGES:
+        assert len(write(gradient, language)) <= 100_100
+
+
+def test_sums_of_themselves_do_not_blow_up() -> None:
+    w = ag.Tensor(1.0, requires_grad=True, name="w")
+    with ag.trace() as run:
+        y: Any = w
+        for _ in range(64):
+            y = y + y
+        y.backward()
+    for language in LANGUAGES:
+        assert len(write(symbol_of(run[y]), language)) <= 100_100
+        assert len(write(gradient_of(run[w]), language)) <= 100_100

@@ -53,7 +53,7 @@ def test_a_long_text_is_cut_with_an_ellipsis():
 @given(ANY)
 def test_xml_gives_back_what_was_written(name):
     text = clean(name)
-    element = ET.fromstring(f'<a b="{for_xml(text)}" c=\'{for_xml(text)}\'>{for_xml(text)}</a>')
+    element = ET.fromstring(f"<a b=\"{for_xml(text)}\" c='{for_xml(text)}'>{for_xml(text)}</a>")
     assert (element.text or "") == text
     assert element.get("b") == element.get("c") == text
     assert len(element) == 0

@@ -524,6 +524,17 @@ def test_a_run_of_a_graph_has_the_gradients_that_backward_left_if_asked_for():
     assert ag.Trace.of_graph(loss, gradients=True)[w].gradient.array == 6.0
 
 
+def test_the_rule_of_an_op_of_the_user_is_recorded_as_a_part_of_the_derivative():
+    cube = ag.elementwise(lambda x: x**3, "$x^3", name="cube", x=lambda g, x: g * 3 * x**2)
+    w = ag.Tensor(2.0, requires_grad=True)
+    with ag.trace() as run:
+        cube(w).backward()
+    assert [call.primitive.name for call in run.forward] == ["cube"]
+    (share,) = run[w].shares
+    assert [call.primitive.name for call in share.calls] == ["multiply", "square", "multiply"]
+    assert {call.source.file for call in run.calls} == {__file__}
+
+
 # ---- modules ------------------------------------------------------------------------------------
 
 

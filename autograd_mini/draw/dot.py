@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..text import for_dot, for_xml
 from .themes import THEMES
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator
     from xml.etree.ElementTree import Element
 
     import graphviz
@@ -76,6 +75,7 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
         graph_attr={
             "rankdir": diagram.direction,
             "bgcolor": theme.background,
+            "pad": "0.12",
             "nodesep": "0.2",
             "ranksep": "0.3",
             "fontname": theme.font,
@@ -95,8 +95,8 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
             "color": theme.edge,
             "fontcolor": theme.label,
             "arrowsize": "0.7",
-            "labelangle": "35",
-            "labeldistance": "1.4",
+            "labelangle": "22",
+            "labeldistance": "1.8",
         },
     )
     upwards = diagram.direction == "LR"  # then dot puts what comes first at the bottom
@@ -108,9 +108,10 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
     for number, arrow in enumerate(diagram.arrows):
         attributes = {"id": f"e{number}", "class": f"{arrow.tail} {arrow.head}"}
         if arrow.label:
-            # a long label needs room of its own, a number of an operand is put at the arrow's head
-            where = "label" if len(arrow.label) > 2 else "headlabel"
-            attributes[where] = for_dot(arrow.label)
+            # a long label has room of its own, a space from the arrow; the number of an operand
+            # stands at the arrow's head
+            long = len(arrow.label) > 2
+            attributes["label" if long else "headlabel"] = " " * long + for_dot(arrow.label)
         graph.edge(arrow.tail, arrow.head, **attributes)
     if not upwards:
         draw_legend(graph, diagram)
@@ -257,7 +258,7 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def sanitised(svg: bytes) -> bytes:
-    """Keep of an SVG by Graphviz what makes the picture, and nothing that could do something.
+    r"""Keep of an SVG by Graphviz what makes the picture, and nothing that could do something.
 
     Elements, attributes and values that Graphviz does not draw with are dropped: scripts, event
     handlers, links, styles, images, processing instructions, comments, the document type.  Sizes
@@ -281,7 +282,7 @@ def sanitised(svg: bytes) -> bytes:
     Examples
     --------
     >>> sanitised(b'<svg xmlns="http://www.w3.org/2000/svg" onload="x()"><script/><g/></svg>')
-    b'<svg xmlns="http://www.w3.org/2000/svg">\\n<g></g>\\n</svg>\\n'
+    b'<svg xmlns="http://www.w3.org/2000/svg">\n<g></g>\n</svg>\n'
     """
     from xml.etree import ElementTree
 

@@ -11,7 +11,7 @@ One level, a group's inside, is laid out in the way of Sugiyama, Tagawa and Toda
 3. The order within the ranks is improved by sweeps down and up: each node moves to the mean
    position of its neighbours, then adjacent nodes are exchanged as long as arrows cross less.
 4. Coordinates across the flow: each rank in turn comes as close as possible, in the sense of least
-   squares, to where its neighbours would have it; then arrows are made straight where there is room.
+   squares, to where its neighbours would have it; then arrows are made straight where possible.
 5. Coordinates along the flow, and the routes.  An arrow goes straight through a rank and bends
    between two ranks only, where no box is: so it cannot cross one.
 
@@ -32,8 +32,6 @@ from typing import TYPE_CHECKING, Any
 from .themes import THEMES, text_width
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from .diagram import Diagram
 
     Signal = tuple[int, int, bool]  # the tail, which of several arrows to one head, if it goes up
@@ -49,6 +47,7 @@ APART = 11.0  # half the least distance of two boxes
 LINES_APART = 6.0  # half the least distance of two arrows
 GAP = 18.0  # between two ranks
 TIP = 10.0  # length of an arrow's tip, with a little straight line before it
+NEARLY = 3.5  # a bend to the side that would look like a mistake
 MAIN = 1000  # how much more the arrows of the longest way count than others
 MANY = 20_000  # bends
 WIDEST = 1200.0  # a picture from left to right that is wider goes from top to bottom instead
@@ -153,7 +152,9 @@ class Level:
         self.units = units  # those that others lead to come after them
         self.ports = ports
         self.links = links
-        self.segments: list[tuple[Node, End | None, Node, End | None, int]] = []  # from rank to rank; weights
+        self.segments: list[
+            tuple[Node, End | None, Node, End | None, int]
+        ] = []  # from rank to rank; weights
         self.ranks: list[list[Node]] = []
         self.ways: dict[Node, list[tuple[float, Node, float]]] = {}
         self.above: dict[Node, list[tuple[Node, float, int]]] = {}
@@ -196,17 +197,16 @@ class Level:
             elif first.port:
                 fed.add(last)
         start = int(bool(self.ports))
-        movable = set()  # what leads to one consumer only, with all that leads to it
+        held: dict[Node, int] = {}  # how many arrows would become longer if a unit moved on
         for unit in self.units:
             unit.rank = max((other.rank + 1 for other in before[unit]), default=start)
             unit.depth = float(unit.rank)
-            if unit not in fed and all(
-                other in movable and len(after[other]) == 1 for other in before[unit]
-            ):
-                movable.add(unit)
+            held[unit] = unit in fed
+            for other in before[unit]:
+                follows = not held[other] and (not before[other] or len(after[other]) == 1)
+                held[unit] += not follows
         for unit in reversed(self.units):
-            incoming = len(before[unit]) + (unit in fed)
-            if after[unit] and (unit in movable or len(after[unit]) > incoming):
+            if len(after[unit]) > held[unit]:
                 unit.rank = min(other.rank for other in after[unit]) - 1
         last_rank = max((unit.rank for unit in self.units), default=0)
         for port in self.ports:
@@ -342,7 +342,9 @@ class Level:
         crossings = 0
         for rank in self.ranks:
             ways = sorted(
-                (node.x + start, other.x + stop) for node in rank for start, other, stop in self.ways[node]
+                (node.x + start, other.x + stop)
+                for node in rank
+                for start, other, stop in self.ways[node]
             )
             passed: list[float] = []
             for _, target in ways:
@@ -439,6 +441,7 @@ class Level:
             approach(rank, self.above, self.below)
         for _ in range(2):
             self.straighten()
+        self.move_ends()
 
     def straighten(self) -> None:
         """Put chains of nodes on one line wherever there is room."""
@@ -476,11 +479,9 @@ class Level:
         """Paths along the most important arrow of each node, those with most bends first."""
 
         def main(around: list[tuple[Node, float, int]]) -> tuple[Node, float, int] | None:
-            if not around:
-                return None
-            heaviest = max(weight for _, _, weight in around)
+            heaviest = max((weight for _, _, weight in around), default=0)
             chosen = [way for way in around if way[2] == heaviest]
-            return chosen[(len(chosen) - 1) // 2]
+            return chosen[0] if len(chosen) == 1 else None
 
         following: dict[Node, tuple[Node, float]] = {}
         led = set()
@@ -499,6 +500,21 @@ class Level:
                     chain.append((further, -shift))
                 chains.append(chain)
         return sorted(chains, key=lambda chain: -len(chain))
+
+    def move_ends(self) -> None:
+        """Move the ends of arrows that are all but straight a little along the sides of boxes."""
+        used: dict[tuple[Node, End], int] = defaultdict(int)
+        for upper, out, lower, into, _ in self.segments:
+            for node, end in ((upper, out), (lower, into)):
+                if end is not None:
+                    used[node, end] += 1
+        for upper, out, lower, into, _ in self.segments:
+            aside = upper.x + upper.end(out) - lower.x - lower.end(into)
+            if 0.0 < abs(aside) < NEARLY:
+                if into and not lower.fixed:
+                    lower.ends[into] += aside
+                elif out and not upper.fixed and used[upper, out] == 1:
+                    upper.ends[out] -= aside
 
     # -- 5. coordinates along the flow --
 
@@ -531,7 +547,7 @@ class Level:
         for number, rank in enumerate(self.ranks):
             inner = bool(self.ports) and number in (0, len(self.ranks) - 1)
             if number and slant[number] >= 0:
-                position += (6.0 if inner else GAP) + min(0.15 * slant[number], 60.0)
+                position += (9.0 if inner else GAP) + min(0.1 * slant[number], 50.0)
             elif number:
                 position += FRAME
             position += leading[number]
@@ -552,14 +568,14 @@ class Level:
             port.y = 0.0 if port.port == "first" else position
         for link in self.links:
             (out, into), path = link.ends, link.path
-            x, rank = path[0].x + path[0].end(out), path[0].rank
+            x, stop = path[0].x + path[0].end(out), stops[path[0].rank]
             route = [(x, path[0].y + path[0].along)]
             for node in path[1:-1]:
                 if node.x != x:
-                    route += [(x, stops[rank]), (node.x, starts[node.rank])]
-                x, rank = node.x, node.rank
-            last = path[-1].x + path[-1].end(into)
-            route += [(x, stops[rank]), (last, starts[path[-1].rank]), (last, path[-1].y)]
+                    route += [(x, stop), (node.x, starts[node.rank])]
+                x, stop = node.x, stops[node.rank]
+            target = path[-1].x + path[-1].end(into)
+            route += [(x, stop), (target, starts[path[-1].rank]), (target, path[-1].y)]
             link.route = route[::-1] if link.signal[2] else route
         return position
 
@@ -592,8 +608,8 @@ def approach(rank: list[Node], *around: dict[Node, list[tuple[Node, float, int]]
         total -= weight * shift
         count = 1
         while blocks and blocks[-1][1] * weight >= total * blocks[-1][0]:
-            heavy, position, more = blocks.pop()
-            weight, total, count = weight + heavy, total + position, count + more
+            more, position, nodes = blocks.pop()
+            weight, total, count = weight + more, total + position, count + nodes
         blocks.append((weight, total, count))
     i = 0
     for weight, total, count in blocks:
@@ -650,7 +666,7 @@ class Plan:
             across, along = (height, width) if self.sideways else (width, height)
             self.node[i] = Node(across, along, APART)
             self.first[i] = i
-            for depth, group in enumerate(self.paths[i]):
+            for group in self.paths[i]:
                 if group not in self.node:
                     self.node[group] = Node(margin=APART, fixed=True)
                     self.first[group] = i
@@ -710,7 +726,7 @@ class Plan:
 
     def lead(self, i: int, tail: int, head: int, depth: int, signal: Signal) -> None:
         """Lead an arrow out of the groups around its tail, over, and into those of its head."""
-        way = []
+        way: list[tuple[str | None, Link]] = []
         node = self.node[tail]
         for group in reversed(self.paths[tail][depth:]):
             port = self.port(group, ("out", signal), "first" if signal[2] else "last")
@@ -885,7 +901,9 @@ class Plan:
             up = self.ways[i][-1][1].signal[2]
             x, y = corners[-1]
             if self.sideways:
-                layout.labels[i] = Rect(x + TIP if up else x - TIP - width, y - height, width, height)
+                layout.labels[i] = Rect(
+                    x + TIP if up else x - TIP - width, y - height, width, height
+                )
             else:
                 layout.labels[i] = Rect(x + 5.0, y + 4.0 if up else y - height - 4.0, width, height)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import math
 import re
 from collections.abc import Iterable
@@ -12,8 +13,9 @@ import numpy as np
 from ..check.replay import Array
 from ..symbols import Symbol, latex_name, write
 from ..text import clean, for_latex
-from ..trace import Trace, Value
-from .lines import Derivation, Line, Step, parts
+from ..trace import Value
+from .lines import Derivation, Line, Step
+from .simplify import parts
 
 SMALL = 9  # elements of an array that is shown in full
 
@@ -78,8 +80,25 @@ class Explanation:
 
     @property
     def python(self) -> list[str]:
-        """The lines as code."""
-        return [f"{line.name} = {write(line.symbol, 'python')}" for line in self.lines]
+        """The lines as code; names that are none in Python become such, see `identifiers`."""
+        names = self.identifiers
+        return [
+            f"{names[line.name]} = {write(line.symbol, 'python', lambda x: names[x.name or ''])}"
+            for line in self.lines
+        ]
+
+    @property
+    def identifiers(self) -> dict[str, str]:
+        """The names that the lines use, and what they are called in code."""
+        found: dict[str, str] = {}
+        for name in (*self.quantities, *self.constants, *(line.name for line in self.lines)):
+            plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+            if not plain.isidentifier() or keyword.iskeyword(plain) or plain in ("np", "ag"):
+                plain = f"_{plain}"
+            while plain in found.values():
+                plain += "_"
+            found[name] = plain
+        return found
 
     # -- plain text --
 
@@ -106,9 +125,8 @@ class Explanation:
             for step in line.steps:
                 yield indent + text_of(step.symbol), reason(step), ""
         if self._numbers:
-            with_numbers = write(line.symbol, "text", lambda x: brief(x.array))
-            if small(line):
-                yield indent + with_numbers, "", ""
+            if is_of_numbers(line.symbol):
+                yield indent + write(line.symbol, "text", of_numbers), "", ""
             for row in in_rows(self._array(line)):
                 yield indent + row, "", ""
                 indent = " " * len(indent)
@@ -118,7 +136,9 @@ class Explanation:
         if line.phase == "forward":
             return line.value.array
         assert line.value.gradient is not None
-        return line.value.gradient.array / line.scale if line.scale != 1 else line.value.gradient.array
+        return (
+            line.value.gradient.array / line.scale if line.scale != 1 else line.value.gradient.array
+        )
 
     def _notes(self) -> list[str]:
         """What has been done to the lines, and how it was proved."""
@@ -134,11 +154,14 @@ class Explanation:
         for scale, lines in scales.items():
             constant = self._derivation.algebra.constant
             names = " and ".join(
-                [", ".join(clean(x.name) for x in lines[:-1])] * (len(lines) > 1) + [clean(lines[-1].name)]
+                [", ".join(clean(x.name) for x in lines[:-1])] * (len(lines) > 1)
+                + [clean(lines[-1].name)]
             )
             one, all_of = write(constant(scale), "text"), write(constant(round(1 / scale)), "text")
-            what = f"is {all_of} times the gradient" if len(lines) == 1 else (
-                f"are {all_of} times the gradients"
+            what = (
+                f"is {all_of} times the gradient"
+                if len(lines) == 1
+                else (f"are {all_of} times the gradients")
             )
             off = max(
                 self._derivation.point.difference(x.symbol, self._derivation.leaves, x.value, scale)
@@ -162,7 +185,9 @@ class Explanation:
                     rows.append(
                         f"&= {write(step.symbol, 'latex')} && \\text{{{for_latex(step.name)}}}"
                     )
-            if self._numbers and line.shape != () or self._numbers:
+            if self._numbers and is_of_numbers(line.symbol):
+                rows.append(f"&= {write(line.symbol, 'latex', of_numbers)}")
+            if self._numbers:
                 rows.append(f"&= {latex_array(self._array(line))}")
         body = " \\\\\n".join(rows)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
@@ -179,13 +204,18 @@ class Explanation:
 
 def text_of(symbol: Symbol) -> str:
     """A formula as text."""
-    return re.sub(r"one_hot\((.*?), classes=\d+, axis=\d+\)", r"onehot(\1)", write(symbol, "text"))
+    return re.sub(r"one_hot\((.*?), classes=\d+, along=\d+\)", r"onehot(\1)", write(symbol, "text"))
 
 
-def small(line: Line) -> bool:
-    """Whether all that a formula is made of are single numbers."""
-    leaves = [x for x in parts(line.symbol) if x.primitive is None]
-    return all(np.size(x.array) == 1 for x in leaves)
+def is_of_numbers(formula: Symbol) -> bool:
+    """Whether a formula combines single numbers, so that these can be written for their names."""
+    leaves = [x for x in parts(formula) if x.primitive is None]
+    return formula.primitive is not None and all(np.size(x.array) == 1 for x in leaves)
+
+
+def of_numbers(leaf: Symbol) -> str:
+    """The number that a name stands for."""
+    return brief(leaf.array)
 
 
 def brief(x: Any) -> str:
@@ -208,7 +238,7 @@ def shape_of(shape: tuple[int, ...]) -> str:
 def summary(x: Array) -> str:
     """What is said of a large array."""
     norm = float(np.linalg.norm(np.asarray(x, float)))
-    return f"{shape_of(np.shape(x))}, norm {norm:.4g}"
+    return f"({shape_of(np.shape(x))}, norm {norm:.4g})"
 
 
 def in_rows(x: Array) -> list[str]:
@@ -232,60 +262,3 @@ def latex_array(x: Array) -> str:
         return brief(x)
     rows = r" \\ ".join(" & ".join(map(brief, row)) for row in np.atleast_2d(x))
     return f"\\begin{{pmatrix}} {rows} \\end{{pmatrix}}"
-
-
-def explain(
-    run: Trace,
-    wrt: Iterable[Any] | None = None,
-    *,
-    numbers: bool = False,
-    simplify: bool = False,
-) -> Explanation:
-    """The chain rule of a run, written out: one line for each quantity and for each gradient.
-
-    The formulas are the rules that the engine ran.  Where a gradient has a simpler form, that is
-    shown behind it, or with ``simplify=True`` instead of it.  Such a form is proved by numbers, on
-    the run and at a second point with other numbers; without a proof it is not shown.
-
-    Parameters
-    ----------
-    run : Trace
-        Of the computation of a cost.  It goes backward now if it has not done so.
-    wrt : iterable of str, Tensor, ndarray or Value, optional
-        By what the gradients are asked for, by default by all parameters.
-    numbers : bool
-        Whether to show the numbers, too; of large arrays the shape and the norm.
-    simplify : bool
-        Whether to show each gradient in its simplest form only.  A constant such as the 1/m of a
-        mean then comes last, with the gradients asked for; lines before it are m times theirs.
-
-    Returns
-    -------
-    Explanation
-
-    Raises
-    ------
-    KeyError
-        If something in ``wrt`` does not occur in the run.
-    ValueError
-        If there is nothing to differentiate, or it does not depend on something in ``wrt``.
-
-    Examples
-    --------
-    >>> import numpy as np, autograd_mini as ag
-    >>> W = ag.Tensor(np.ones((1, 2)), requires_grad=True)
-    >>> X, Y, m = np.ones((2, 3)), np.array([[0.0, 1.0, 1.0]]), 3
-    >>> with ag.trace() as run:
-    ...     Z = W @ X
-    ...     A = ag.sigmoid(Z)
-    ...     J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
-    >>> for line in explain(run.name(locals()), simplify=True).python:
-    ...     print(line)
-    Z = W @ X
-    A = ag.sigmoid(Z)
-    J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
-    dZ = A - Y
-    dW = 1 / m * (dZ @ X.T)
-    """
-    cost, wanted = run.differentiated(wrt)
-    return Explanation(Derivation(run, cost, wanted, simplify), numbers)

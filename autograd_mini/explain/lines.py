@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
 
 import numpy as np
 
@@ -18,21 +17,25 @@ from .simplify import (
     MOST_CANDIDATES,
     Algebra,
     Candidate,
+    Guess,
     Leaf,
     Numbers,
     Term,
     derived_from_others,
     functions_of,
     guessed,
+    is_number,
     is_value,
     one_hot,
     parts,
     point_of_run,
+    rounded,
     same,
     shaken_point,
 )
 
 LONGEST = 12  # calls in a formula
+MOST_CALLS = 400  # of a run in which the gradients of values without a name are simplified, too
 #: What a formula does not show, or what makes it hardly longer.
 SHORT = {"reshape", "broadcast_to", "copy", "astype", "transpose"}
 NAMED_IN = {"add", "subtract", "multiply", "divide"}  # numbers there may be somebody's variables
@@ -95,7 +98,7 @@ class Line:
     @property
     def source(self) -> Source | None:
         """The line of the user's program that computed the value."""
-        return self.value.call and self.value.call.source
+        return self.value.call.source if self.value.call else None
 
 
 class Names:
@@ -103,18 +106,28 @@ class Names:
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
+        self._used: dict[str, int] = {}
 
     def take(self, name: str) -> str:
         """A name, with a number behind it if it is taken."""
-        unique = next(
-            x for x in (name, *(f"{name}_{i}" for i in count(2))) if x not in self._taken
-        ) if name in self._taken else name
-        self._taken.add(unique)
-        return unique
+        return self._unique(name, f"{name}_", 2) if name in self._taken else self._enter(name)
 
     def fresh(self, letter: str) -> str:
-        """A name that nobody has given."""
-        return self.take(next(f"{letter}{i}" for i in count(1) if f"{letter}{i}" not in self._taken))
+        """A name that nobody has given: u1, u2, ..."""
+        return self._unique(letter, letter, 1)
+
+    def _unique(self, key: str, start: str, first: int) -> str:
+        """The next name of a kind that is free."""
+        number = self._used.get(key, first)
+        while f"{start}{number}" in self._taken:
+            number += 1
+        self._used[key] = number + 1
+        return self._enter(f"{start}{number}")
+
+    def _enter(self, name: str) -> str:
+        """Remember a name."""
+        self._taken.add(name)
+        return name
 
 
 class Derivation:
@@ -165,6 +178,7 @@ class Derivation:
         self.scales: dict[Value, float] = {}
         self.lines: list[Line] = []
         self.sizes: dict[Symbol, int] = {}
+        self.quantities: dict[tuple[int, ...], list[Symbol]] = {}
         outputs = {call.output for call in self.calls}
         for value in self.point.arrays:
             if value not in outputs and value not in self.derived:
@@ -177,14 +191,13 @@ class Derivation:
 
     def _enter_leaf(self, value: Value) -> None:
         """Something from outside."""
-        if not value.name and value.kind == "input":
-            x = value.array
-            if x.size and np.all(x == x.flat[0]):
-                number = Symbol(x.flat[0].reshape(()))
-                self.known[value] = broadcast(number, value.shape)
-                return
-            if x.dtype.kind in "iu" and np.array_equal(x, np.arange(x.size)):
-                self.called[value] = self.names.take("i")
+        x = value.array
+        if is_number(value):
+            number = x.reshape(-1)[0] if x.size else np.zeros((), x.dtype)
+            self.known[value] = broadcast(Symbol(np.asarray(number)), value.shape)
+            return
+        if not value.name and x.dtype.kind in "iu" and np.array_equal(x, np.arange(x.size)):
+            self.called[value] = self.names.take("i")
         if value not in self.called:
             self.called[value] = self.names.fresh("p" if value.kind == "parameter" else "c")
         self._name(value)
@@ -193,6 +206,8 @@ class Derivation:
         """Call a value by its name from here on."""
         symbol = self.known[value] = named(self.called[value], value.array)
         self.leaves[symbol] = Leaf(value, "value")
+        if value.dtype.kind in "fiu":
+            self.quantities.setdefault(value.shape, []).append(symbol)
 
     def _enter_result(self, value: Value) -> None:
         """A result of the forward pass: a line of its own, or a part of others."""
@@ -200,7 +215,10 @@ class Derivation:
         steps = []
         if value in self.functions:
             pull = self.functions[value]
-            simple = pull.call.primitive(self.known[pull.operand], **pull.call.statics)
+            statics = dict(pull.call.statics)
+            if statics.get("axis") == len(value.shape) - 1:
+                statics["axis"] = -1  # which goes without saying
+            simple = pull.call.primitive(self.known[pull.operand], **statics)
             if self.simplify:
                 formula = simple
             else:
@@ -316,16 +334,16 @@ class Derivation:
         steps = []
         term = self.algebra.term(start)
         if not self._is_proved(self._step("", term, value), value):
-            term = Term(1.0, start)
+            term = Term(1.0, self._with_names_of_numbers(start))
         if (found := self._guessed(value, term, scale)) is not None:
             term = found.term
             steps.append(self._step(found.why, term, value))
         if value in self.wanted:
-            term = Term(term.c * scale, term.core)
+            term = Term(rounded(term.c * scale), term.core)
             scale = 1.0
         elif scale == 1:
             scale = self._mean(term.c, value)
-            term = Term(term.c / scale, term.core)
+            term = Term(rounded(term.c / scale), term.core)
         self.scales[value] = scale
         for step in steps:
             step.symbol = self.algebra.symbol(term, value.shape)
@@ -339,7 +357,7 @@ class Derivation:
         for k in (1.0, 2.0, 0.5):
             for n in (*units, *value.shape, value.array.size):
                 if n > 1 and math.isclose(abs(c) * n, k, rel_tol=1e-12):
-                    return 1 / n
+                    return 1 / float(n)
         return 1.0
 
     # -- proofs --
@@ -366,16 +384,17 @@ class Derivation:
         largest = float(np.max(np.abs(value.array), initial=0)) or 1.0
         return float(np.max(np.abs(formula.array - value.array), initial=0)) / largest
 
-    def _guessed(self, value: Value, term: Term, scale: float):  # type: ignore[no-untyped-def]
+    def _guessed(self, value: Value, term: Term, scale: float) -> Guess | None:
         """What else a gradient is: a multiple of a quantity, or of a difference of two."""
-        points = (self.point, self.shaken)
         if self.shaken is None or value.kind != "result" or term.core is None:
             return None
         names = {x.primitive.name for x in parts(term.core) if x.primitive is not None}
         if self._size(term.core) < 2 and not names & {"residual", "subtract"}:
             return None
-        targets = tuple(point.gradients[value] / scale for point in points)  # type: ignore[union-attr]
-        found = guessed(targets, list(self._candidates(value)), self.algebra)  # type: ignore[arg-type]
+        if len(self.calls) > MOST_CALLS and not value.name:
+            return None
+        targets = self.point.gradients[value] / scale, self.shaken.gradients[value] / scale
+        found = guessed(targets, list(self._candidates(value)), self.algebra)
         if found is not None and self._is_proved(self._step(found.why, found.term, value), value):
             return found
         return None
@@ -384,8 +403,7 @@ class Derivation:
         """The terms that a gradient may be made of, the likely ones first."""
         quantities = [
             Candidate(symbol, self._arrays(symbol))
-            for x, symbol in self.known.items()
-            if x in self.called and x.shape == value.shape and x.dtype.kind in "fiu"
+            for symbol in self.quantities.get(value.shape, [])[-MOST_CANDIDATES:]
         ]
         seen = set()
         for function, symbol in functions_of(self.known[value]):
@@ -397,18 +415,17 @@ class Derivation:
                 best = like[0].symbol if like else symbol
                 seen.add(best)
                 yield Candidate(best, arrays, function)
-        for labels, symbol in self._labels(value):
+        for symbol in self._labels(value):
             yield Candidate(symbol, self._arrays(symbol))
-        yield from [q for q in quantities if q.symbol not in seen][-MOST_CANDIDATES:]
+        yield from [q for q in quantities if q.symbol not in seen]
 
-    def _labels(self, value: Value) -> Iterator[tuple[Value, Symbol]]:
+    def _labels(self, value: Value) -> Iterator[Symbol]:
         """Class labels as zeros and ones in the shape of a value."""
-        for x, symbol in self.known.items():
-            if x.dtype.kind in "iu" and x.kind == "input" and x.array.size:
-                for axis, classes in enumerate(value.shape):
-                    shape = value.shape[:axis] + value.shape[axis + 1 :]
-                    if x.shape == shape and 0 <= x.array.min() <= x.array.max() < classes:
-                        yield x, one_hot(symbol, classes, axis)
+        for axis, classes in enumerate(value.shape):
+            for symbol in self.quantities.get(value.shape[:axis] + value.shape[axis + 1 :], []):
+                x = symbol.array
+                if x.dtype.kind in "iu" and x.size and 0 <= x.min() <= x.max() < classes:
+                    yield one_hot(symbol, classes, axis)
 
     def _arrays(self, symbol: Symbol) -> tuple[Array, Array]:
         """What a formula gives at both points."""
@@ -451,19 +468,20 @@ class Derivation:
         return self.sizes[symbol]
 
     def _with_names_of_numbers(self, formula: Symbol) -> Symbol:
-        """A formula with 1/m where it has 1/5."""
+        """A formula with 1/m where it has 1/5, and numbers not repeated where that is no need."""
         found: dict[Symbol, Symbol] = {}
         for part in parts(formula):
             operands = tuple([found[x] for x in part.operands])
-            if part.primitive is not None and part.primitive.name in NAMED_IN:
+            op, statics = part.primitive, part.statics
+            if op is not None and op.name in NAMED_IN:
                 operands = tuple([self._name_of_number(x) or x for x in operands])
                 operands = without_broadcasts(operands, part.shape)
-            same_operands = all(a is b for a, b in zip(operands, part.operands, strict=True))
-            found[part] = (
-                part
-                if same_operands
-                else Symbol(part.array, None, part.primitive, operands, part.statics)
-            )
+            elif op in (ops.broadcast_to, ops.reshape):
+                number = unrepeated(operands[0])
+                if not number.shape:
+                    op, operands, statics = ops.broadcast_to, (number,), {"shape": part.shape}
+            changed = operands != part.operands
+            found[part] = Symbol(part.array, None, op, operands, statics) if changed else part
         return found[formula]
 
     def _name_of_number(self, x: Symbol) -> Symbol | None:
@@ -472,7 +490,7 @@ class Derivation:
             symbol = self.numbers.symbol(abs(x.array)) if x.array else x
             names = [part for part in parts(symbol) if part.name]
             if names and symbol.array == abs(x.array):
-                return symbol if x.array > 0 else ops.negative(symbol)  # type: ignore[no-any-return]
+                return symbol if x.array > 0 else ops.negative(symbol)
         return None
 
     def _drop_unused(self) -> None:
@@ -515,14 +533,14 @@ def with_relu(replay: Replay) -> Replay:
 
 def broadcast(symbol: Symbol, shape: tuple[int, ...]) -> Symbol:
     """Repeated to a shape, which is not written."""
-    return symbol if symbol.shape == shape else ops.broadcast_to(symbol, shape=shape)  # type: ignore[no-any-return]
+    return symbol if symbol.shape == shape else ops.broadcast_to(symbol, shape=shape)
 
 
 def unrepeated(symbol: Symbol) -> Symbol:
     """The number that is repeated, if that is all that an array is."""
     if symbol.primitive is ops.negative:
         number = unrepeated(symbol.operands[0])
-        return symbol if number.shape else ops.negative(number)  # type: ignore[no-any-return]
+        return symbol if number.shape else ops.negative(number)
     inner = symbol
     while inner.primitive is not None and inner.primitive.name in ("broadcast_to", "reshape"):
         inner = inner.operands[0]

@@ -1,8 +1,8 @@
 """Formulas as a lecture has them: constants and signs in front, and what remains of a chain.
 
 Nothing is believed here.  Constants are collected by the rules of arithmetic, and forms such as
-``c (A - Y)`` are guessed; a `Point` then tells whether a formula gives the gradients of the run, and
-those of the same computation at another point, which no coincidence of numbers survives.
+``c (A - Y)`` are guessed; a `Point` then tells whether a formula gives the gradients of the run,
+and those of the same computation at another point, which no coincidence of numbers survives.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,11 +18,14 @@ import numpy as np
 from ..check.replay import Array, Replay
 from ..core import ops
 from ..core.primitive import Primitive, primitive
-from ..symbols import Symbol, named
-from ..trace import Call, Pull, Value
+from ..symbols import FORMS_OF_CONSTANTS, Symbol, named
+from ..trace import Call, Value
 
 ROUNDING = 4096  # units in the last place that a formula may be off: 1e-12 in float64
 MOST_CANDIDATES = 40  # for the terms of a guess
+MOST_IN_PAIRS = 20  # numbers with names whose products are tried
+FAMILIAR = 4  # whole numbers up to that have a name only if they are the number of that name
+NUMBERS_IN_FRONT = ((1, 1), (2, 1), (1, 2), (4, 1), (1, 4))
 FEW = 64  # elements that tell most guesses to be wrong
 
 
@@ -137,25 +141,16 @@ def is_faithful(replay: Replay, calls: list[Call]) -> bool:
     return all(np.array_equal(again[x.output], x.output.array, equal_nan=True) for x in calls)
 
 
-#: What is computed of labels and data without Tensors.
-DERIVED: list[Callable[[Any], Any]] = [
-    lambda y: ops.subtract(1, y),
-    lambda y: ops.transpose(y),
-    lambda y: ops.negative(y),
-    lambda y: ops.subtract(y, 1),
-]
-
-
-def derived_from_others(
-    values: Iterable[Value],
-) -> dict[Value, tuple[Callable[[Any], Any], Value]]:
+def derived_from_others(values: Iterable[Value]) -> dict[Value, tuple[Callable[[Any], Any], Value]]:
     """The arrays from outside that are ``1 - Y`` or the like of one with a name."""
     inputs = [x for x in values if x.kind == "input" and x.dtype.kind == "f" and x.array.size]
     sources = [y for y in inputs if y.name]
     found = {}
     for x in inputs:
-        for function, y in itertools.product(DERIVED, () if x.name else sources):
-            if x.shape in (y.shape, y.shape[::-1]) and np.array_equal(function(y.array), x.array):
+        for function, y in itertools.product(FORMS_OF_CONSTANTS, () if x.name else sources):
+            if x.shape in (y.shape, y.shape[::-1]) and np.array_equal(
+                np.asarray(function(named("", y.array)).array), x.array
+            ):
                 found[x] = function, y
                 break
     return found
@@ -174,7 +169,7 @@ def gradients_at(replay: Replay, arrays: Mapping[Value, Array]) -> dict[Value, A
 def shaken(value: Value, size: float, rng: np.random.Generator) -> Array:
     """Other numbers of the same kind."""
     x = value.array
-    if x.dtype.kind != "f" or not x.size:
+    if x.dtype.kind != "f" or is_number(value):
         return x
     x = x.astype(np.float64)
     noise = size * rng.uniform(0.3, 1, x.shape)
@@ -188,12 +183,27 @@ def shaken(value: Value, size: float, rng: np.random.Generator) -> Array:
     return x
 
 
+def is_number(value: Value) -> bool:
+    """Whether formulas have a number for an array: no name, and all elements are the same."""
+    x = value.array
+    return value.kind == "input" and not value.name and bool(np.all(x == x.reshape(-1)[:1]))
+
+
 def is_value(x: Any) -> bool:
     """Whether an operand is an array of the run."""
     return isinstance(x, Value)
 
 
 # ---- constants ----------------------------------------------------------------------------------
+
+
+class Form(NamedTuple):
+    """A quotient of products of numbers that have names, with a number in front."""
+
+    value: float
+    above: tuple[str, ...]
+    below: tuple[str, ...]
+    k: tuple[int, int]
 
 
 class Numbers:
@@ -206,37 +216,43 @@ class Numbers:
             if abs(x) not in (0, 0.5, 1, 2) and math.isfinite(x)
         }
         self.leaves: set[Symbol] = set()  # the symbols of numbers that have a name
-        names = list(self.units)
-        self._products: list[tuple[str, ...]] = [()]
-        self._products += [(name,) for name in names]
-        self._products += list(itertools.combinations(names[:20], 2))
+        self._symbols: dict[float, Symbol] = {}
 
     def symbol(self, c: float) -> Symbol:
         """A positive constant as an expression of numbers that have names, the simplest one."""
-        if c in (0.5, 1, 2):
-            return Symbol(int(c)) if c >= 1 else ops.divide(Symbol(1), Symbol(2))  # type: ignore[no-any-return]
-        for numerator, denominator, (p, q) in self._forms():
-            value = p * math.prod(self.units[n] for n in numerator)
-            value /= q * math.prod(self.units[n] for n in denominator)
-            if math.isclose(value, c, rel_tol=1e-14):
-                above = self._product(p, numerator)
-                below = self._product(q, denominator)
-                return above if below is None else ops.divide(above or Symbol(1), below)  # type: ignore[return-value]
-        for k in (1, 2, 3):
-            n = k / c
-            if k < n < 1e9 and math.isclose(n, round(n), rel_tol=1e-14):
-                return ops.divide(Symbol(k), Symbol(round(n)))  # type: ignore[no-any-return]
-        return Symbol(int(c) if float(c).is_integer() and c < 1e15 else c)
+        if c not in self._symbols:
+            self._symbols[c] = self._named(c) or self._fraction(c)
+        return self._symbols[c]
 
-    def _forms(self) -> Iterator[tuple[tuple[str, ...], tuple[str, ...], tuple[int, int]]]:
-        """Quotients of products, those of few factors first."""
-        for factors in range(1, 4):
-            for numerator in self._products[: 1 + len(self.units)]:
-                for denominator in self._products:
-                    disjoint = not {*numerator} & {*denominator}
-                    if len(numerator) + len(denominator) == factors and disjoint:
-                        for k in ((1, 1), (2, 1), (1, 2), (4, 1), (1, 4)):
-                            yield numerator, denominator, k
+    def _named(self, c: float) -> Symbol | None:
+        """A constant by numbers that have names; None for what is better known without."""
+        if c in (0.5, 1, 2) or not self.units:
+            return None
+        forms, values = self._forms
+        for i in np.flatnonzero(np.abs(values - c) <= 1e-14 * c):
+            _, above, below, k = forms[i]
+            whole = all(float(self.units[name]).is_integer() for name in (*above, *below))
+            familiar = float(c).is_integer() and (c <= FAMILIAR or not whole)
+            if not familiar or is_one_number(forms[i]):
+                numerator = self._product(k[0], above) or Symbol(1)
+                denominator = self._product(k[1], below)
+                return numerator if denominator is None else ratio(numerator, denominator)
+        return None
+
+    @cached_property
+    def _forms(self) -> tuple[list[Form], Array]:
+        """What constants may be, that of few factors first, and its values."""
+        names = list(self.units)
+        single = [(), *((name,) for name in names)]
+        pairs = list(itertools.combinations(names[:MOST_IN_PAIRS], 2))
+        forms = []
+        for above, below in itertools.product(single, [*single, *pairs]):
+            if (above or below) and not {*above} & {*below}:
+                value = math.prod(self.units[n] for n in above)
+                value /= math.prod(self.units[n] for n in below)
+                forms += [Form(p / q * value, above, below, (p, q)) for p, q in NUMBERS_IN_FRONT]
+        forms.sort(key=lambda form: len(form.above) + len(form.below) + (form.k != (1, 1)))
+        return forms, np.array([form.value for form in forms])
 
     def _product(self, k: int, names: tuple[str, ...]) -> Symbol | None:
         """A number times quantities; None for 1."""
@@ -247,6 +263,26 @@ class Numbers:
         for factor in factors:
             product = factor if product is None else ops.multiply(product, factor)
         return product
+
+    @staticmethod
+    def _fraction(c: float) -> Symbol:
+        """A number: as a fraction with a small numerator, if it is one."""
+        for k in (1, 2, 3):
+            n = k / c
+            if k < n < 1e9 and math.isclose(n, round(n), rel_tol=1e-14):
+                return ratio(Symbol(k), Symbol(round(n)))
+        return Symbol(int(c) if float(c).is_integer() and c < 1e15 else c)
+
+
+def is_one_number(form: Form) -> bool:
+    """Whether a form is a number with a name, and nothing else."""
+    return len(form.above) == 1 and not form.below and form.k == (1, 1)
+
+
+def ratio(a: Symbol, b: Symbol) -> Symbol:
+    """``a / b``."""
+    symbol: Symbol = ops.divide(a, b)
+    return symbol
 
 
 # ---- constants and signs in front ---------------------------------------------------------------
@@ -267,7 +303,7 @@ LINEAR |= {"scatter", "copy"}
 class Algebra:
     """Writes expressions with their constants in front: ``(1/m) (A - Y)``.
 
-    Equal expressions become one and the same object, so that ``g a + g a`` is found to be ``2 g a``.
+    Equal expressions become one and the same object: ``g a + g a`` is found to be ``2 g a``.
     """
 
     def __init__(self, numbers: Numbers) -> None:
@@ -504,19 +540,20 @@ def multiple(targets: tuple[Array, Array], terms: tuple[Array, Array]) -> float 
 def rounded(c: float) -> float:
     """A constant without the last digits that rounding has left, if it is then a simple one."""
     for n in (c, 1 / c if c else 0):
-        if 0 < abs(n) < 1e9 and math.isclose(n, round(n), rel_tol=1e-12) and round(n):
+        if 0 < abs(n) < 1e9 and math.isclose(n, round(n), rel_tol=1e-13) and round(n):
             return float(round(n)) if n is c else 1 / round(n)
     return c
 
 
-def one_hot(labels: Symbol, classes: int, axis: int) -> Symbol:
+def one_hot(labels: Symbol, classes: int, along: int) -> Symbol:
     """Class labels as rows, or columns, that are 1 at the right class and else 0."""
 
     @primitive(r"\mathrm{onehot}($labels)", name="one_hot")
-    def kernel(labels: Array, *, classes: int, axis: int) -> Array:
-        return np.moveaxis(1.0 * (labels[..., None] == np.arange(classes)), -1, axis)
+    def kernel(labels: Array, *, classes: int, along: int) -> Array:
+        return np.moveaxis(1.0 * (labels[..., None] == np.arange(classes)), -1, along)
 
-    return kernel(labels, classes=classes, axis=axis)  # type: ignore[no-any-return]
+    symbol: Symbol = kernel(labels, classes=classes, along=along)
+    return symbol
 
 
 def functions_of(x: Symbol) -> Iterator[tuple[str, Symbol]]:
@@ -524,7 +561,7 @@ def functions_of(x: Symbol) -> Iterator[tuple[str, Symbol]]:
     yield "identity", x
     yield "sigmoid", ops.sigmoid(x)
     for axis in reversed(range(len(x.shape))):
-        yield "softmax", ops.softmax(x, axis=axis)
+        yield "softmax", ops.softmax(x, axis=axis if axis < len(x.shape) - 1 else -1)
 
 
 def same(a: Array, b: Array) -> bool:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..files import write_whole
 from ..trace import Trace
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..check.compare import Comparison
 
 __all__ = ["explore"]
@@ -70,6 +70,7 @@ def explore(
     ...     ag.explore(run, {"dw": 2 * w.data}, f"{folder}/square.html").read_text()[:15]
     '<!doctype html>'
     """
+    from ..files import write_whole
     from .page import page
     from .record import record
 

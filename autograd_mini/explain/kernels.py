@@ -1,0 +1,681 @@
+"""The kernels of ops as text: what the lines of a program say, and the functions that they call."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+import dis
+import functools
+import inspect
+import keyword
+import re
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import numpy as np
+
+from ..core import ops
+from ..core.primitive import Primitive, implementations
+from ..text import clean
+from ..trace import Call, Value
+
+MOST_DATA = 200  # numbers that are written into a program
+LONGEST_NAME = 40
+LONGEST_LINE = 100
+LONGEST_EXPRESSION = 60  # of a kernel that is written as a line, not as a function
+FUNCTION = "cost_and_gradients"
+RESERVED = {"np", "gradients", "gradient", "name", FUNCTION, *dir(builtins), *keyword.kwlist}
+
+#: Kernels as a reader of NumPy writes them; statics with their default values are left out.
+WRITTEN: dict[Primitive, str] = {
+    ops.add: "a + b",
+    ops.subtract: "a - b",
+    ops.multiply: "a * b",
+    ops.divide: "a / b",
+    ops.negative: "-x",
+    ops.matrix_product: "a @ b",
+    ops.reduce_sum: "np.sum(x, axis=axis, keepdims=keepdims)",
+    ops.reduce_max: "np.max(x, axis=axis, keepdims=keepdims)",
+    ops.reduce_min: "np.min(x, axis=axis, keepdims=keepdims)",
+    **{
+        implementations[ufunc]: f"a {sign} b"
+        for ufunc, sign in {
+            np.greater: ">",
+            np.greater_equal: ">=",
+            np.less: "<",
+            np.less_equal: "<=",
+            np.equal: "==",
+            np.not_equal: "!=",
+            np.bitwise_and: "&",
+            np.bitwise_or: "|",
+            np.bitwise_xor: "^",
+        }.items()
+    },
+}
+#: What a kernel may consist of to be written as a line.
+PLAIN = (
+    *(ast.Name, ast.Load, ast.Constant, ast.Attribute, ast.Call, ast.keyword, ast.Starred),
+    *(ast.BinOp, ast.UnaryOp, ast.Compare, ast.Subscript, ast.Slice, ast.Tuple, ast.List),
+    *(ast.operator, ast.unaryop, ast.cmpop),
+)
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+
+def identifier(name: str) -> str:
+    """A name as Python lets a variable be called, as like it as possible."""
+    text = unicodedata.normalize("NFKC", name[:LONGEST_NAME])
+    text = "".join([c if f"_{c}".isidentifier() else "_" for c in text])
+    text = text if text.strip("_") else "value"
+    if not text.isidentifier():
+        text = ("layer" if re.match(r"\d+\.", name) else "value") + text
+    text = unicodedata.normalize("NFKC", text)
+    return f"{text}_" if text in RESERVED else text
+
+
+class Names:
+    """Names that are all different."""
+
+    def __init__(self) -> None:
+        self.taken = set(RESERVED)
+
+    def new(self, wanted: str) -> str:
+        """A name that nothing has yet: the one that is wanted, or with a number behind it."""
+        name, number = wanted, 1
+        while name in self.taken:
+            number += 1
+            name = f"{wanted.rstrip('_')}_{number}"
+        self.taken.add(name)
+        return name
+
+    def numbered(self, letter: str) -> str:
+        """The first of ``u1``, ``u2``, ... that nothing has yet."""
+        number = 1
+        while f"{letter}{number}" in self.taken:
+            number += 1
+        return self.new(f"{letter}{number}")
+
+
+# ---- numbers ------------------------------------------------------------------------------------
+
+
+def number_text(x: Any) -> str:
+    """A number with all its digits, as short as its dtype lets it be."""
+    x = np.asarray(x)[()]
+    if x.dtype.kind == "c":
+        return f"complex({number_text(x.real)}, {number_text(x.imag)})"
+    if x.dtype.kind != "f":
+        return repr(x.item())
+    if np.isnan(x):
+        return "-np.nan" if np.signbit(x) else "np.nan"
+    if np.isinf(x):
+        return "np.inf" if x > 0 else "-np.inf"
+    short = str(x)
+    return short if x.dtype.type(float(short)) == x else repr(float(x))
+
+
+def dtype_text(dtype: np.dtype[Any]) -> str:
+    """A dtype as an argument; those of foreign byte order by their code."""
+    return f"np.{dtype.type.__name__}" if dtype.isnative else repr(dtype.str)
+
+
+def nested(array: Any) -> str:
+    """The elements of an array as nested lists, a row on a line."""
+    if array.ndim == 0:
+        return number_text(array)
+    if array.ndim == 1:
+        return f"[{', '.join([number_text(x) for x in array])}]"
+    parts = [nested(part) for part in array]
+    if "\n" not in (line := f"[{', '.join(parts)}]") and len(line) <= LONGEST_EXPRESSION:
+        return line
+    return "[\n" + "".join([f"{indented(part)},\n" for part in parts]) + "]"
+
+
+def array_text(array: Any) -> str:
+    """An expression that makes this very array: the same bits, dtype and order in memory."""
+    array = np.asarray(array)
+    if array.dtype.itemsize > (16 if array.dtype.kind == "c" else 8):
+        raise ValueError(f"there is no exact way to write numbers of dtype {array.dtype}")
+    if not array.flags.c_contiguous:
+        axes = tuple(sorted(range(array.ndim), key=lambda i: -abs(array.strides[i])))
+        if array.flags.f_contiguous:
+            return f"{array_text(array.T)}.T"
+        if array.transpose(axes).flags.c_contiguous:
+            return f"{array_text(array.transpose(axes))}.transpose({ops.inverse(axes)})"
+    usual = array.dtype.isnative and array.dtype in (float, bool, int, complex)
+    dtype = "" if usual else f", dtype={dtype_text(array.dtype)}"
+    if array.ndim == 0 and array.dtype.isnative:
+        return f"{dtype_text(array.dtype)}({number_text(array)})"
+    if not array.size:
+        as_usual = array.dtype == float and array.dtype.isnative
+        return f"np.zeros({array.shape}{'' if as_usual else f', dtype={dtype_text(array.dtype)}'})"
+    if (text := regular(array)) is not None:
+        return text
+    return f"np.array({nested(array)}{dtype})"
+
+
+def regular(array: Any) -> str | None:
+    """An array of one number everywhere, or of 0, 1, 2, ...; None if it is not like that."""
+    flat = np.ascontiguousarray(array).reshape(-1)
+    dtype = f", dtype={dtype_text(array.dtype)}"
+    if flat.size > 2 and flat.tobytes() == flat[:1].tobytes() * flat.size:
+        number = number_text(flat[0])
+        make = {"0.0": "zeros", "1.0": "ones", "True": "ones", "False": "zeros"}.get(number)
+        usual = array.dtype == float and array.dtype.isnative
+        shape = array.shape[0] if array.ndim == 1 else array.shape
+        if make:
+            return f"np.{make}({shape}{'' if usual else dtype})"
+        return f"np.full({shape}, {number}{'' if usual else dtype})"
+    if array.dtype == int and flat.size > 1 and np.array_equal(flat, np.arange(flat.size)):
+        return f"np.arange({flat.size})" + (f".reshape({array.shape})" if array.ndim > 1 else "")
+    return None
+
+
+def size_of(value: Value) -> int:
+    """How many numbers a value is, and more than enough if they cannot be written."""
+    writable = value.dtype.itemsize <= (16 if value.dtype.kind == "c" else 8)
+    return value.array.size if writable else MOST_DATA + 1
+
+
+# ---- text ---------------------------------------------------------------------------------------
+
+
+def indented(text: str) -> str:
+    """A text moved to the right."""
+    return "\n".join([f"    {line}" if line else "" for line in text.split("\n")])
+
+
+def parsed(text: str) -> ast.expr:
+    """An expression as a syntax tree."""
+    return ast.parse(text, mode="eval").body
+
+
+def called_with(start: str, arguments: Sequence[str], end: str) -> str:
+    """A call or a signature: on one line, or each argument on its own."""
+    line = f"{start}{', '.join(arguments)}{end}"
+    if len(line) <= LONGEST_LINE:
+        return line
+    return start + "\n" + "".join([f"    {argument},\n" for argument in arguments]) + end
+
+
+# ---- kernels ------------------------------------------------------------------------------------
+
+
+def numpy_name(thing: Any) -> str | None:
+    """What NumPy calls something of its own; None if it is not NumPy's or has no public name."""
+    name = getattr(thing, "__name__", None)
+    for module, path in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft")):
+        if isinstance(name, str) and getattr(module, name, None) is thing:
+            return f"{path}.{name}"
+    return None
+
+
+def codes(code: CodeType) -> Iterator[CodeType]:
+    """A code object and those of the functions inside it."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from codes(constant)
+
+
+def global_names(code: CodeType) -> set[str]:
+    """The names that a function looks up in its module."""
+    return {
+        instruction.argval
+        for part in codes(code)
+        for instruction in dis.get_instructions(part)
+        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
+    }
+
+
+def writes_globals(code: CodeType) -> bool:
+    """Whether a function assigns to names of its module, or of the function around it."""
+    return any(
+        instruction.opname == "STORE_GLOBAL"
+        or (instruction.opname == "STORE_DEREF" and instruction.argval in code.co_freevars)
+        for part in codes(code)
+        for instruction in dis.get_instructions(part)
+    )
+
+
+def definition(function: FunctionType) -> ast.FunctionDef:
+    """The definition of a function in its own source; a lambda as the def that it stands for.
+
+    Raises
+    ------
+    ValueError
+        If there is no source, or it does not tell which of several lambdas this is.
+    """
+    code = function.__code__
+    try:
+        definitions = definitions_in("".join(inspect.findsource(code)[0]))
+    except (OSError, TypeError, SyntaxError, IndexError) as error:
+        raise ValueError(
+            "its source is not to be had: define it in a file or in a notebook cell"
+        ) from error
+    candidates: list[Any] = [
+        node
+        for node in definitions.get(code.co_name, [])
+        if [argument.arg for argument in arguments_of(node.args)] == parameters(code)
+        and encloses(node, code)
+    ]
+    candidates.sort(key=lambda node: (node.end_lineno - node.lineno, size_on_line(node)))
+    if not candidates:
+        raise ValueError("its source is not to be had: the file has changed since it was run")
+    found = candidates[0]
+    if isinstance(found, ast.FunctionDef):
+        return copy.deepcopy(found)
+    body: list[ast.stmt] = [ast.Return(found.body)]
+    made = ast.FunctionDef("function", found.args, body, [], None, None)
+    return ast.fix_missing_locations(copy.deepcopy(made))
+
+
+@functools.lru_cache(8)
+def definitions_in(text: str) -> dict[str, list[ast.FunctionDef | ast.Lambda]]:
+    """The functions that a module defines, by their names."""
+    found: dict[str, list[ast.FunctionDef | ast.Lambda]] = {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.Lambda):
+            found.setdefault(getattr(node, "name", "<lambda>"), []).append(node)
+    return found
+
+
+def arguments_of(arguments: ast.arguments) -> list[ast.arg]:
+    """All parameters, in the order in which a code object has them."""
+    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return found + [x for x in (arguments.vararg, arguments.kwarg) if x is not None]
+
+
+def parameters(code: CodeType) -> list[str]:
+    """The names of the parameters of a code object."""
+    stars = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
+    return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars])
+
+
+def encloses(node: Any, code: CodeType) -> bool:
+    """Whether all instructions of a code object come from inside a definition."""
+    if isinstance(node, ast.FunctionDef):
+        first = min([node.lineno, *(part.lineno for part in node.decorator_list)])
+        return node.name == code.co_name and first == code.co_firstlineno
+    start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+    if node.lineno != code.co_firstlineno:
+        return False
+    places = [place for place in code.co_positions() if None not in place]
+    inside = [p for p in places if (p[0], p[2]) != (code.co_firstlineno, 0) or p[3] != 0]
+    if not inside:
+        raise ValueError("its source is not to be had: Python runs without positions in its code")
+    return all(start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in inside)
+
+
+def size_on_line(node: Any) -> int:
+    """How long a definition is that ends on the line where it starts."""
+    return int(node.end_col_offset - node.col_offset)
+
+
+class Bare(ast.NodeTransformer):
+    """Takes from a function what readers of a short program need not see."""
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        """No decorators, no annotation, and one line of the docstring."""
+        self.generic_visit(node)
+        node.decorator_list, node.returns = [], None
+        text = ast.get_docstring(node)
+        if text is not None:
+            node.body = node.body[1:]
+            line = ast.Expr(ast.Constant(clean(text.strip().partition("\n")[0])))
+            node.body = [line, *node.body]
+        node.body = node.body or [ast.Pass()]
+        return node
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        """No annotation."""
+        node.annotation = None
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
+        """An assignment; nothing if there is no value."""
+        self.generic_visit(node)
+        return node.value and ast.Assign([node.target], node.value, lineno=node.lineno)
+
+
+class Put(ast.NodeTransformer):
+    """Puts expressions in the place of names, and several in the place of ``*xs``."""
+
+    def __init__(self, found: dict[str, ast.expr | list[ast.expr]]) -> None:
+        self.found = found
+
+    def visit_Name(self, node: ast.Name) -> Any:
+        """What is in the place of a name; several as a tuple."""
+        found = self.found.get(node.id, node)
+        return ast.Tuple(found, ast.Load()) if isinstance(found, list) else found
+
+    def visit_Starred(self, node: ast.Starred) -> Any:
+        """All of them."""
+        if isinstance(node.value, ast.Name) and isinstance(self.found.get(node.value.id), list):
+            return self.found[node.value.id]
+        return self.generic_visit(node)
+
+
+class Referring(ast.NodeTransformer):
+    """Replaces what a function finds outside of itself by what that is called in the program."""
+
+    def __init__(self, kernels: Kernels, outside: dict[str, Any], inside: set[str]) -> None:
+        self.kernels = kernels
+        self.outside = outside
+        self.inside = inside
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """A function, a module or a constant."""
+        if isinstance(node.ctx, ast.Load) and node.id in self.outside:
+            return self.put(self.outside[node.id], node.id)
+        return node
+
+    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
+        """Likewise, by way of a module of ours or an op."""
+        found = self.looked_up(node)
+        return self.generic_visit(node) if found is None else self.put(found, node.attr)
+
+    def put(self, thing: Any, name: str) -> ast.AST:
+        """What something is called in the program; no variable of the function may hide that."""
+        text = self.kernels.reference(thing, name)
+        if text.partition(".")[0] in self.inside:
+            raise ValueError(f"it has a variable with the name of another function, {text}")
+        return parsed(text)
+
+    def looked_up(self, node: ast.expr) -> Any:
+        """What ``softmax.kernel`` or ``ag.sigmoid`` is; None for what can stay as it stands."""
+        if isinstance(node, ast.Name):
+            thing = self.outside.get(node.id)
+            ours = isinstance(thing, ModuleType) and not known_module(thing)
+            return thing if ours or isinstance(thing, Primitive) else None
+        if isinstance(node, ast.Attribute):
+            owner = self.looked_up(node.value)
+            return None if owner is None else getattr(owner, node.attr)
+        return None
+
+
+def known_module(module: ModuleType) -> bool:
+    """Whether a module is NumPy or in Python's own library."""
+    top = module.__name__.partition(".")[0]
+    return top == "numpy" or top in sys.stdlib_module_names
+
+
+class Kernels:
+    """How the calls of a run are written, and the functions that are needed for it."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.imports: dict[str, None] = {}
+        self.constants: dict[str, str] = {}  # name -> text
+        self.functions: dict[str, str] = {}  # name -> text, those that it uses before it
+        self._called: dict[Any, str] = {}  # what already has a name in the program
+
+    def expression(self, call: Call, operands: list[ast.expr], outcome: Value) -> ast.expr:
+        """A call as an expression of its operands.
+
+        Raises
+        ------
+        ValueError
+            If it cannot be written; the error names the op.
+        """
+        try:
+            return self._expression(call, operands, outcome)
+        except ValueError as error:
+            raise ValueError(
+                f"the op {clean(call.primitive.name)} cannot be written: {error}"
+            ) from (error)
+
+    def _expression(self, call: Call, operands: list[ast.expr], outcome: Value) -> ast.expr:
+        primitive, kernel, statics = call.primitive, call.primitive.kernel, call.statics
+        named: dict[str, Any] = dict(zip(primitive.operands, operands, strict=False))
+        if primitive.variadic:
+            many = len(primitive.operands) - 1
+            named[primitive.operands[-1]] = operands[many:]
+        if primitive is ops.getitem:
+            first, *indices = operands
+            return ast.Subscript(first, self.key(statics["key"], indices), ast.Load())
+        if primitive is ops.transpose and is_reversal(call):
+            return ast.Attribute(operands[0], "T", ast.Load())
+        if primitive is ops.square and outcome.array.ndim and outcome.dtype.kind == "f":
+            return ast.BinOp(operands[0], ast.Pow(), ast.Constant(2))
+        if primitive is ops.convert:
+            named["dtype"] = parsed(dtype_text(np.dtype(statics["dtype"])))
+            return filled("x.astype(dtype)", named)
+        if primitive in WRITTEN:
+            given = {k: v for k, v in statics.items() if v is not primitive.defaults.get(k)}
+            if isinstance(axis := given.get("axis"), tuple) and len(axis) == 1:
+                given["axis"] = axis[0]
+            named |= {name: parsed(self.literal(value)) for name, value in given.items()}
+            return filled(WRITTEN[primitive], named, leave_out=statics.keys() - given.keys())
+        if isinstance(kernel, FunctionType) and numpy_name(kernel) is None:
+            node = definition(kernel)
+            if is_plain(node, kernel):
+                named |= {name: parsed(self.literal(value)) for name, value in statics.items()}
+                returned: Any = node.body[-1]
+                return filled(ast.unparse(returned.value), named)
+        return ast.Call(
+            parsed(self.reference(primitive, primitive.name)),
+            operands,
+            [
+                ast.keyword(name, parsed(self.literal(value)))
+                for name, value in statics.items()
+                if not (name in primitive.defaults and value is primitive.defaults[name])
+            ],
+        )
+
+    def key(self, key: Any, indices: Sequence[ast.expr]) -> ast.expr:
+        """What stands between the brackets of ``x[...]``."""
+        rest = iter(indices)
+
+        def part(x: Any) -> ast.expr:
+            if x is ops.Index:
+                return next(rest)
+            if isinstance(x, slice):
+                bounds = [None if y is None else self.index(y) for y in (x.start, x.stop, x.step)]
+                return ast.Slice(*bounds)
+            return self.index(x)
+
+        if not isinstance(key, tuple):
+            return part(key)
+        parts = [part(x) for x in key]
+        return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
+
+    def index(self, x: Any) -> ast.expr:
+        """A number, ... or None in a key."""
+        whole = isinstance(x, np.generic) and x.dtype.kind in "iu"
+        return parsed(self.literal(int(x) if whole else x))
+
+    def literal(self, x: Any) -> str:
+        """A value of a program as the expression that makes it."""
+        if type(x) in (type(None), bool, int, str, bytes):
+            return repr(x)
+        if x is Ellipsis:
+            return "..."
+        if type(x) is np.ndarray or isinstance(x, np.generic):
+            if x.size > MOST_DATA:
+                raise ValueError(f"it holds an array of shape {x.shape}: make that an operand")
+            return array_text(x)
+        if type(x) in (float, complex):
+            return number_text(x)
+        if isinstance(x, np.dtype):
+            return f"np.dtype({x.str!r})"
+        if isinstance(x, slice):
+            return f"slice({', '.join(map(self.literal, (x.start, x.stop, x.step)))})"
+        if type(x) is tuple:
+            return f"({', '.join(map(self.literal, x))}{',' * (len(x) == 1)})"
+        if type(x) is list:
+            return f"[{', '.join(map(self.literal, x))}]"
+        if type(x) is dict:
+            pairs = [f"{self.literal(key)}: {self.literal(value)}" for key, value in x.items()]
+            return f"{{{', '.join(pairs)}}}"
+        return self.reference(x, "")
+
+    def reference(self, thing: Any, name: str) -> str:
+        """What something that kernels use is called in the program, which then has it."""
+        if isinstance(thing, Primitive):
+            return self.reference_to(thing.kernel, thing.name)
+        if isinstance(thing, FunctionType):
+            name = thing.__name__ if thing.__name__ != "<lambda>" else name
+        return self.reference_to(thing, name)
+
+    def reference_to(self, thing: Any, name: str) -> str:
+        """Likewise, of something that shall have a name like this one."""
+        if (known := numpy_name(thing)) is not None:
+            return known
+        if isinstance(thing, type) and thing in BUILTIN_TYPES:
+            return thing.__name__
+        if isinstance(thing, ModuleType):
+            return self._module(thing)
+        if (home := library_of(thing)) is not None:
+            return self._imported(thing, home)
+        if isinstance(thing, FunctionType):
+            return self._function(thing, identifier(name or "function"))
+        if callable(thing) or isinstance(thing, type):
+            raise ValueError(
+                f"it uses {clean(repr(thing), 80)}, which is neither NumPy's nor a plain function"
+            )
+        if type(thing) not in PLAIN_TYPES and not isinstance(thing, np.generic | np.dtype):
+            raise ValueError(f"it uses {clean(repr(thing), 80)}, which has no exact text")
+        return self._constant(self.literal(thing), identifier(name or "constant"))
+
+    def _module(self, module: ModuleType) -> str:
+        """NumPy, or a module of Python's own library, which is imported."""
+        if module.__name__.partition(".")[0] == "numpy":
+            return "np" + module.__name__.removeprefix("numpy")
+        if not known_module(module):
+            raise ValueError(
+                f"it uses the module {module.__name__}, and the program shall run with NumPy alone"
+            )
+        if module not in self._called:
+            self._called[module] = self.names.new(identifier(module.__name__.replace(".", "_")))
+            self.imports[import_of(module.__name__, self._called[module])] = None
+        return self._called[module]
+
+    def _imported(self, thing: Any, home: str) -> str:
+        """A function of a library, imported by its name."""
+        if thing not in self._called:
+            public = thing.__name__
+            called = self._called[thing] = self.names.new(public)
+            alias = "" if called == public else f" as {called}"
+            self.imports[f"from {home} import {public}{alias}"] = None
+        return self._called[thing]
+
+    def _constant(self, text: str, name: str) -> str:
+        """A number or the like that kernels share, under its own name."""
+        for called, known in self.constants.items():
+            if known == text and re.fullmatch(rf"{re.escape(name)}(_\d+)?", called):
+                return called
+        called = self.names.new(name)
+        self.constants[called] = text
+        return called
+
+    def _function(self, function: FunctionType, name: str) -> str:
+        """A function, copied from its source with all that it uses."""
+        if function in self._called:
+            return self._called[function]
+        node = definition(function)
+        if writes_globals(function.__code__):
+            raise ValueError("it changes variables outside of itself")
+        inside = local_names(function.__code__)
+        self.names.taken |= inside
+        called = self._called[function] = self.names.new(name)
+        node.args.defaults = [parsed(self.literal(x)) for x in function.__defaults__ or ()]
+        given = function.__kwdefaults__ or {}
+        node.args.kw_defaults = [
+            parsed(self.literal(given[x.arg])) if x.arg in given else None
+            for x in node.args.kwonlyargs
+        ]
+        bare: Any = Bare().visit(node)
+        referring = Referring(self, outside_of(function), inside)
+        bare.body = [referring.visit(part) for part in bare.body]
+        bare.name = called
+        self.functions[called] = ast.unparse(ast.fix_missing_locations(bare))
+        return called
+
+
+BUILTIN_TYPES = frozenset(thing for thing in vars(builtins).values() if isinstance(thing, type))
+#: What a constant may be.
+PLAIN_TYPES: frozenset[type] = frozenset(
+    [type(None), bool, int, float, complex, str, bytes, tuple, list, dict, slice, np.ndarray]
+)
+
+
+def library_of(thing: Any) -> str | None:
+    """The module of NumPy or of Python's own library that has something under its name."""
+    home, name = getattr(thing, "__module__", None), getattr(thing, "__name__", None)
+    if not isinstance(home, str) or not isinstance(name, str) or home == "builtins":
+        return None
+    if home.partition(".")[0] not in {"numpy", *sys.stdlib_module_names}:
+        return None
+    places = [place for place in (home.lstrip("_"), home) if place in sys.modules]
+    found = [place for place in places if getattr(sys.modules[place], name, None) is thing]
+    return found[0] if found else None
+
+
+def import_of(module: str, name: str) -> str:
+    """The line that imports a module under a name."""
+    return f"import {module}" if module == name else f"import {module} as {name}"
+
+
+def local_names(code: CodeType) -> set[str]:
+    """The names that a function, or one inside it, has for its own variables."""
+    return {name for part in codes(code) for name in (*part.co_varnames, *part.co_cellvars)} - {
+        *code.co_freevars
+    }
+
+
+def outside_of(function: FunctionType) -> dict[str, Any]:
+    """What a function finds outside of itself, without Python's builtins."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            found[name] = cell.cell_contents
+        except ValueError:
+            raise ValueError(f"its variable {name} has no value yet") from None
+    for name in global_names(function.__code__) - found.keys():
+        if name in function.__globals__:
+            found[name] = function.__globals__[name]
+        elif not hasattr(builtins, name):
+            raise ValueError(f"its variable {name} has no value")
+    return found
+
+
+def is_plain(node: ast.FunctionDef, kernel: FunctionType) -> bool:
+    """Whether a kernel is one short expression of its parameters and NumPy."""
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
+        return False
+    expression = body[0].value
+    if not all(isinstance(part, PLAIN) for part in ast.walk(expression)):
+        return False
+    known = {*parameters(kernel.__code__)}
+    outside = {n.id for n in ast.walk(expression) if isinstance(n, ast.Name) and n.id not in known}
+    return (
+        len(ast.unparse(expression)) <= LONGEST_EXPRESSION
+        and outside <= {"np"}
+        and (not outside or kernel.__globals__.get("np") is np)
+        and "np" not in kernel.__code__.co_freevars
+        and "out" not in known
+    )
+
+
+def filled(
+    text: str, named: dict[str, ast.expr | list[ast.expr]], leave_out: Iterable[str] = ()
+) -> ast.expr:
+    """An expression with operands and statics put in."""
+    tree: Any = parsed(text)
+    if isinstance(tree, ast.Call):
+        tree.keywords = [x for x in tree.keywords if x.arg not in {*leave_out}]
+    result: ast.expr = Put(named).visit(tree)
+    return result
+
+
+def is_reversal(call: Call) -> bool:
+    """Whether a transposition puts the axes into reverse order."""
+    axes, ndim = call.statics.get("axes"), call.output.array.ndim
+    return axes is None or [i % ndim for i in axes] == list(range(ndim))[::-1]
