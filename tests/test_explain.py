@@ -445,7 +445,7 @@ def test_names_that_occur_twice_and_values_without_a_name_are_told_apart() -> No
 
 def test_numbers_stand_behind_the_formulas() -> None:
     text = str(explain(neuron(), numbers=True, simplify=True))
-    assert "\n    = 0.8 * 1.5 + 0.5 * (-2) + -0.6\n    = -0.4\n" in text
+    assert "\n    = 0.8 * 1.5 + 0.5 * (-2) + (-0.6)\n    = -0.4\n" in text
     assert "\n      = 0.4013 - 1\n      = -0.5987\n" in text
     large = str(explain(columns(), numbers=True))
     assert "= (4 x 5, norm " in large

@@ -20,12 +20,12 @@ import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.core import tensor
 from autograd_mini.core.primitive import Primitive
-from autograd_mini.explain import source
 from autograd_mini.explain.kernels import FUNCTION, identifier
 from autograd_mini.explain.source import Program, data_of
 
 Array = Any
 FUSED = nn.functional
+source = ag.source
 
 
 # ---- what is compared ---------------------------------------------------------------------------
@@ -643,6 +643,16 @@ def test_the_simple_form_of_layers_and_class_labels(rng: np.random.Generator, dt
         J = FUSED.cross_entropy(model(X), labels)
         J.backward()
     simplified(run.name({"X": X, "labels": labels, "J": J}))
+
+
+def test_the_simple_form_of_index_arrays(rng: np.random.Generator) -> None:
+    E, words = parameter(rng.normal(size=(5, 3))), np.array([0, 3, 3, 1])
+    mask = np.array([True, False, True, True, False])
+    with ag.trace() as run:
+        J = np.mean(ag.softplus(E[words]) ** 2) + np.sum(E[mask, 0] ** 3) + np.sum(E[1:, ::2])
+        J.backward()
+    text = simplified(run.name(locals()))
+    assert "np.add.at(t" in text
 
 
 def test_the_simple_form_takes_hostile_names(rng: np.random.Generator) -> None:

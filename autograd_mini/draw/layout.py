@@ -715,7 +715,7 @@ class Plan:
                     if ready:
                         heappop(ready)
                     else:  # the others wait for each other: the first of them goes ahead
-                        ready = [turn for turn in waiting if units[turn[1]] not in self.place][:1]
+                    ready = [next(turn for turn in waiting if units[turn[1]] not in self.place)]
                 unit = units[heappop(ready)[1]]
                 self.place[unit] = len(self.place)
                 for other in after[unit]:

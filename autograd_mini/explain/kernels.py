@@ -12,7 +12,8 @@ import keyword
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
@@ -21,7 +22,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Primitive, implementations
 from ..text import clean
-from ..trace import Call, Value
+from ..trace import Value
 
 MOST_DATA = 200  # numbers that are written into a program
 LONGEST_NAME = 40
@@ -83,6 +84,7 @@ class Names:
 
     def __init__(self) -> None:
         self.taken = set(RESERVED)
+        self._counts: Counter[str] = Counter()
 
     def new(self, wanted: str) -> str:
         """A name that nothing has yet: the one that is wanted, or with a number behind it."""
@@ -94,11 +96,11 @@ class Names:
         return name
 
     def numbered(self, letter: str) -> str:
-        """The first of ``u1``, ``u2``, ... that nothing has yet."""
-        number = 1
-        while f"{letter}{number}" in self.taken:
-            number += 1
-        return self.new(f"{letter}{number}")
+        """The next of ``u1``, ``u2``, ... that nothing has yet."""
+        while True:
+            self._counts[letter] += 1
+            if (name := f"{letter}{self._counts[letter]}") not in self.taken:
+                return self.new(name)
 
 
 # ---- numbers ------------------------------------------------------------------------------------
@@ -415,8 +417,14 @@ class Kernels:
         self.functions: dict[str, str] = {}  # name -> text, those that it uses before it
         self._called: dict[Any, str] = {}  # what already has a name in the program
 
-    def expression(self, call: Call, operands: list[ast.expr], outcome: Value) -> ast.expr:
-        """A call as an expression of its operands.
+    def expression(
+        self,
+        primitive: Primitive,
+        operands: Sequence[ast.expr],
+        statics: Mapping[str, Any],
+        outcome: Any,
+    ) -> ast.expr:
+        """A call as an expression of its operands; ``outcome`` is the array that came out.
 
         Raises
         ------
@@ -424,24 +432,29 @@ class Kernels:
             If it cannot be written; the error names the op.
         """
         try:
-            return self._expression(call, operands, outcome)
+            return self._expression(primitive, operands, statics, outcome)
         except ValueError as error:
             raise ValueError(
-                f"the op {clean(call.primitive.name)} cannot be written: {error}"
-            ) from (error)
+                f"the op {clean(primitive.name)} cannot be written: {error}"
+            ) from error
 
-    def _expression(self, call: Call, operands: list[ast.expr], outcome: Value) -> ast.expr:
-        primitive, kernel, statics = call.primitive, call.primitive.kernel, call.statics
+    def _expression(
+        self,
+        primitive: Primitive,
+        operands: Sequence[ast.expr],
+        statics: Mapping[str, Any],
+        outcome: Any,
+    ) -> ast.expr:
+        kernel = primitive.kernel
         named: dict[str, Any] = dict(zip(primitive.operands, operands, strict=False))
         if primitive.variadic:
-            many = len(primitive.operands) - 1
-            named[primitive.operands[-1]] = operands[many:]
+            named[primitive.operands[-1]] = list(operands[len(primitive.operands) - 1 :])
         if primitive is ops.getitem:
             first, *indices = operands
             return ast.Subscript(first, self.key(statics["key"], indices), ast.Load())
-        if primitive is ops.transpose and is_reversal(call):
+        if primitive is ops.transpose and is_reversal(statics["axes"], np.ndim(outcome)):
             return ast.Attribute(operands[0], "T", ast.Load())
-        if primitive is ops.square and outcome.array.ndim and outcome.dtype.kind == "f":
+        if primitive is ops.square and np.ndim(outcome) and outcome.dtype.kind == "f":
             return ast.BinOp(operands[0], ast.Pow(), ast.Constant(2))
         if primitive is ops.convert:
             named["dtype"] = parsed(dtype_text(np.dtype(statics["dtype"])))
@@ -460,7 +473,7 @@ class Kernels:
                 return filled(ast.unparse(returned.value), named)
         return ast.Call(
             parsed(self.reference(primitive, primitive.name)),
-            operands,
+            list(operands),
             [
                 ast.keyword(name, parsed(self.literal(value)))
                 for name, value in statics.items()
@@ -484,6 +497,22 @@ class Kernels:
             return part(key)
         parts = [part(x) for x in key]
         return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
+
+    def scattered(
+        self, name: str, x: str, indices: Sequence[ast.expr], masks: bool, statics: Any
+    ) -> list[str]:
+        """Zeros of a name, and a line that adds to them."""
+        made = f"{name} = np.zeros_like({x}, shape={self.literal(statics['shape'])})"
+        if masks:
+            place = ast.Subscript(parsed(name), self.key(statics["key"], indices), ast.Store())
+            return [made, f"{ast.unparse(place)} = {x}"]
+        rest = iter(indices)
+        parts = [
+            ast.unparse(next(rest)) if part is ops.Index else self.literal(part)
+            for part in statics["key"]
+        ]
+        key = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
+        return [made, f"np.add.at({name}, {key}, {x})"]
 
     def index(self, x: Any) -> ast.expr:
         """A number, ... or None in a key."""
@@ -675,7 +704,6 @@ def filled(
     return result
 
 
-def is_reversal(call: Call) -> bool:
+def is_reversal(axes: Sequence[int] | None, ndim: int) -> bool:
     """Whether a transposition puts the axes into reverse order."""
-    axes, ndim = call.statics.get("axes"), call.output.array.ndim
     return axes is None or [i % ndim for i in axes] == list(range(ndim))[::-1]

@@ -26,6 +26,7 @@ MOST_CANDIDATES = 40  # for the terms of a guess
 MOST_IN_PAIRS = 20  # numbers with names whose products are tried
 FAMILIAR = 4  # whole numbers up to that have a name only if they are the number of that name
 NUMBERS_IN_FRONT = ((1, 1), (2, 1), (1, 2), (4, 1), (1, 4))
+MOST_LEAVES = 50  # whose signs are changed one by one
 FEW = 64  # elements that tell most guesses to be wrong
 
 
@@ -111,24 +112,44 @@ def shaken_point(
     Labels stay between 0 and 1, what sums to 1 still does, and what was computed without Tensors
     from an array is computed from it again.
     """
-    leaves = dict.fromkeys(x for call in calls for x in call.operands if is_value(x))
     outputs = {call.output for call in calls}
+    operands = [x for call in calls for x in call.operands if is_value(x)]
+    leaves = [x for x in dict.fromkeys(operands) if x not in outputs]
     if not is_faithful(replay, calls):
         return None
     for size in (0.3, 0.01):
         rng = np.random.default_rng(0)
-        given = {x: shaken(x, size, rng) for x in leaves if x not in outputs}
-        for x, (function, y) in derived.items():
-            given[x] = function(given[y])
-        try:
-            with np.errstate(all="ignore"):
-                arrays = replay.forward(calls, given)
-                gradients = gradients_at(replay, arrays)
-        except (ValueError, TypeError):  # an op refuses these numbers
+        given = {x: shaken(x, size, rng) for x in leaves}
+        found = point_at(replay, calls, given, derived)
+        if found is None:
             continue
-        if all(np.all(np.isfinite(g)) for g in gradients.values()):
-            return Point(arrays, gradients)
+        other = {x: with_other_signs(x, given[x], rng) for x in leaves}
+        best = point_at(replay, calls, other, derived)
+        if best is None and len(leaves) <= MOST_LEAVES:  # not all of them have other signs
+            for x in leaves:
+                best = point_at(replay, calls, given | {x: other[x]}, derived)
+                if best is not None:
+                    given[x], found = other[x], best
+        return best or found
     return None
+
+
+def point_at(
+    replay: Replay,
+    calls: list[Call],
+    given: Mapping[Value, Array],
+    derived: Mapping[Value, tuple[Callable[[Any], Any], Value]],
+) -> Point | None:
+    """The computation for some values of its leaves; None if it gives no numbers."""
+    derived_too = {**given, **{x: function(given[y]) for x, (function, y) in derived.items()}}
+    try:
+        with np.errstate(all="ignore"):
+            arrays = replay.forward(calls, derived_too)
+            gradients = gradients_at(replay, arrays)
+    except (ValueError, TypeError, IndexError):  # an op refuses these numbers
+        return None
+    finite = all(np.all(np.isfinite(g)) for g in gradients.values())
+    return Point(arrays, gradients) if finite else None
 
 
 def is_faithful(replay: Replay, calls: list[Call]) -> bool:
@@ -181,6 +202,15 @@ def shaken(value: Value, size: float, rng: np.random.Generator) -> Array:
     for axis in range(x.ndim):  # sums along both axes stay 1 if they were
         x = (1 - size) * x + size * np.take(x, rng.permutation(x.shape[axis]), axis)
     return x
+
+
+def with_other_signs(value: Value, x: Array, rng: np.random.Generator) -> Array:
+    """Numbers of which some have another sign; data between 0 and 1 keep theirs."""
+    if value.dtype.kind != "f" or is_number(value) or not x.size:
+        return x
+    if value.kind != "parameter" and x.min() >= 0 and x.max() <= 1:
+        return x
+    return x * rng.choice([-1.0, 1.0], x.shape)
 
 
 def is_number(value: Value) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Primitive
 from ..core.tensor import assignment
-from ..symbols import python_name, write
+from ..symbols import Symbol, python_name, write
 from ..text import clean
 from ..trace import Call, Trace, Value
 from . import explain
@@ -306,8 +306,16 @@ class Program:
         """The line of a call; none for a transposition that can stand where it is used."""
         operands = [self._operand(call, x) for x in call.operands]
         if call.primitive is ops.scatter:
-            return self._scatter(call, operands, self._number(call.output, letter))
-        expression = self.kernels.expression(call, operands, call.output)
+            x, *indices = operands
+            masks = all(index.dtype == bool for index in arrays_of(call)[1:])
+            lines = self.kernels.scattered(
+                self._number(call.output, letter), ast.unparse(x), indices, masks, call.statics
+            )
+            self.written[call] = lines[-1]
+            return lines
+        expression = self.kernels.expression(
+            call.primitive, operands, call.statics, call.output.array
+        )
         text = ast.unparse(ast.fix_missing_locations(expression))
         result = call.output
         kept = result in self.text or result in self.gradients or self.used[result] > 1
@@ -317,27 +325,6 @@ class Program:
         line = f"{self._number(result, letter)} = {text}"
         self.written[call] = line
         return [line]
-
-    def _scatter(self, call: Call, operands: list[ast.expr], name: str) -> list[str]:
-        """Zeros, and a line that adds to them."""
-        x, *indices = operands
-        given, source = call.statics["key"], ast.unparse(x)
-        shape = self.kernels.literal(call.statics["shape"])
-        made = f"{name} = np.zeros_like({source}, shape={shape})"
-        self.written[call] = made
-        key = self.kernels.key(given, indices)
-        if all(index.dtype == bool for index in arrays_of(call)[1:]):
-            return [
-                made,
-                f"{ast.unparse(ast.Subscript(parsed(name), key, ast.Store()))} = {source}",
-            ]
-        rest = iter(indices)
-        parts = [
-            ast.unparse(next(rest)) if part is ops.Index else self.kernels.literal(part)
-            for part in given
-        ]
-        place = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
-        return [made, f"np.add.at({name}, {place}, {source})"]
 
     def __str__(self) -> str:
         names = [ast.unparse(self.text[x]) for x in self.by]
@@ -490,9 +477,10 @@ def in_lecture_form(run: Trace, wrt: Iterable[Any] | None) -> str:
                 f"computed: write the program with simplify=False"
             )
         called[line.name] = names.new(identifier(line.name))
-        text = simple_text(line, called, kernels)
+        before, text = simple_text(line, called, kernels)
         phase = "cost" if line.value is cost and line.phase == "forward" else line.phase
         reasons = "".join([f"  # {clean(step.name)}" for step in line.steps])
+        lines[phase] += before
         lines[phase].append(f"{called[line.name]} = {text}{reasons * (phase == 'backward')}")
     quantities = explanation.quantities
     arguments = {called[name]: x for name, x in quantities.items() if is_given(x, by)}
@@ -517,18 +505,46 @@ def in_lecture_form(run: Trace, wrt: Iterable[Any] | None) -> str:
     )
 
 
-def simple_text(line: Line, called: dict[str, str], kernels: Kernels) -> str:
-    """The formula of a line as code that needs NumPy alone."""
+def simple_text(line: Line, called: dict[str, str], kernels: Kernels) -> tuple[list[str], str]:
+    """The formula of a line as code that needs NumPy alone, and lines that go before it."""
     used = {x.primitive for x in parts(line.symbol) if x.primitive is not None}
+    if ops.scatter in used:
+        return step_by_step(line.symbol, called, kernels)
     primitives = {python_name(x): x for x in used if not python_name(x).startswith("np.")}
     try:
         tree = parsed(write(line.symbol, "python", lambda x: called[str(x.name)]))
     except SyntaxError:
-        raise ValueError(
-            f"the simple form of {clean(line.name)} cannot be written as code: write the program "
-            f"with simplify=False"
-        ) from None
-    return ast.unparse(ast.fix_missing_locations(Rewritten(kernels, primitives).visit(tree)))
+        return step_by_step(line.symbol, called, kernels)
+    return [], ast.unparse(ast.fix_missing_locations(Rewritten(kernels, primitives).visit(tree)))
+
+
+def step_by_step(symbol: Symbol, called: dict[str, str], kernels: Kernels) -> tuple[list[str], str]:
+    """A formula in which something takes lines of its own: what adds to the parts of an array."""
+    lines: list[str] = []
+    text: dict[Symbol, ast.expr] = {}
+    stack = [symbol]
+    while stack:
+        x = stack[-1]
+        missing = [y for y in x.operands if isinstance(y, Symbol) and y not in text]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        if x.name is not None:
+            text[x] = parsed(called[x.name])
+        elif x.primitive is None:
+            text[x] = parsed(kernels.literal(x.array))
+        elif x.primitive is ops.scatter:
+            first, *rest = [text[y] for y in x.operands]
+            masks = all(np.asarray(y.array).dtype == bool for y in x.operands[1:])
+            added, name = kernels.names.numbered("t"), kernels.names.numbered("t")
+            lines.append(f"{added} = {ast.unparse(ast.fix_missing_locations(first))}")
+            lines += kernels.scattered(name, added, rest, masks, x.statics)
+            text[x] = parsed(name)
+        else:
+            operands = [text[y] for y in x.operands]
+            text[x] = kernels.expression(x.primitive, operands, x.statics, x.array)
+    return lines, ast.unparse(ast.fix_missing_locations(text[symbol]))
 
 
 def is_given(value: Value, by: Sequence[Value]) -> bool:
