@@ -132,25 +132,28 @@ def symbol_of(value: Any, known: Known = NOTHING_KNOWN, deepest: int | None = No
     Symbol
         The name alone, if the value has one: `definition_of` says how such a one was computed.
     """
-    if not isinstance(value, Value):
-        return Symbol(value)
-    found: dict[Value, Symbol] = {}
+    return expanded(value, known, deepest, {}) if isinstance(value, Value) else Symbol(value)
+
+
+def expanded(value: Value, known: Known, deepest: int | None, found: dict[Value, Symbol]) -> Symbol:
+    """A value as an expression; those of values on the way there are added to what was found."""
+    everything: Known = ChainMap(known, found)  # type: ignore[arg-type]
     inside = None if deepest is None else within(value, known, deepest)
     stack = [value]
     while stack:
-        value = stack[-1]
-        if value in found:
+        current = stack[-1]
+        if current in everything:
             stack.pop()
-        elif value in known or value.name or value.call is None:
-            found[stack.pop()] = leaf_of(value, known)
-        elif inside is not None and value not in inside:
-            found[stack.pop()] = named(OMITTED, value.array)
+        elif current.name or current.call is None:
+            found[stack.pop()] = leaf_of(current, known)
+        elif inside is not None and current not in inside:
+            found[stack.pop()] = named(OMITTED, current.array)
         else:
-            missing = [x for x in values_among(value.call.operands) if x not in found]
+            missing = [x for x in values_among(current.call.operands) if x not in everything]
             stack += missing
             if not missing:
-                found[stack.pop()] = again(value.call, found)
-    return found[value]
+                found[stack.pop()] = again(current.call, everything)
+    return everything[value]
 
 
 def definition_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
@@ -192,13 +195,20 @@ def share_of(
     -------
     Symbol
     """
-    assert pull.call.output.gradient is not None
-    inside: dict[Value, Symbol] = {pull.call.output.gradient: g}
-    everything = ChainMap(inside, known)  # type: ignore[arg-type]
+    return replayed(pull, g, known, deepest, {})
+
+
+def replayed(
+    pull: Pull, g: Symbol, known: Known, deepest: int | None, found: dict[Value, Symbol]
+) -> Symbol:
+    """`share_of`, with the expressions of values that were found before."""
+    inside = {gradient_value(pull.call.output): g}
+    everything: Known = ChainMap(inside, known)  # type: ignore[arg-type]
     for call in pull.calls:
-        operands = {x: symbol_of(x, everything, deepest) for x in values_among(call.operands)}
-        inside[call.output] = again(call, operands)
-    return inside[pull.result] if pull.result in inside else symbol_of(pull.result, known, deepest)
+        for x in values_among(call.operands):
+            inside.setdefault(x, expanded(x, everything, deepest, found if deepest is None else {}))
+        inside[call.output] = again(call, inside)
+    return inside[pull.result] if pull.result in inside else leaf_of(pull.result, known)
 
 
 def gradient_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
@@ -216,6 +226,7 @@ def gradient_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
     Symbol
     """
     found: dict[Value, Symbol] = {}
+    forward: dict[Value, Symbol] = {}
     stack = [value]
     while stack:
         current = stack[-1]
@@ -228,7 +239,7 @@ def gradient_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
         if current in found:
             continue
         shares = [
-            share_of(pull, found.get(output) or known[gradient_value(output)], known)
+            replayed(pull, found.get(output) or known[gradient_value(output)], known, None, forward)
             for pull, output in zip(current.shares, outputs, strict=True)
         ]
         found[current] = total(shares) if shares else leaf_of(gradient_value(current), known)

@@ -476,3 +476,25 @@ def test_hostile_names_are_only_shown(name: str, simplify: bool) -> None:
     assert len(text) < 5000
     for line in explanation.python:
         compile(line, "line", "exec")
+
+
+def test_a_function_is_not_recognised_by_the_signs_that_the_numbers_happen_to_have() -> None:
+    w = ag.Tensor(np.full((2, 2), 0.5), requires_grad=True)
+    with ag.trace() as run:
+        u = -(-w)  # relu(w) where w is positive
+        v = np.abs(w)
+        J = np.sum(np.tanh(u) * v)
+    text = str(assert_lines_are_right(run.name(locals()), simplify=True))
+    assert "relu" not in text
+    assert "sgn" in text or "sign(w)" in text
+
+
+def test_float32_is_explained_like_float64() -> None:
+    W = ag.Tensor(data(1, 3), requires_grad=True, dtype=np.float32)
+    X, Y = data(3, 4).astype(np.float32), np.array([[0, 1, 1, 0]], np.float32)
+    m = 4
+    with ag.trace() as run:
+        A = ag.sigmoid(W @ X)
+        J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+    explanation = explain(run.name(locals()), simplify=True)
+    assert formulas(explanation) == ["dW = (1 / m) (A - Y) X^T"]

@@ -573,8 +573,8 @@ def test_reductions_without_an_axis_and_along_none() -> None:
     product = ops.multiply(ops.reduce_sum(A, axis=0), B)
     assert write(product, "text") == "sum(A, axis=0) (.) B"
     assert write(product, "latex") == r"\left(\textstyle\sum_{\text{axis 0}} A\right) \odot B"
-    product = contraction(A, B, subscripts="ij,jk->ik")
-    assert write(product, "latex") == r"\mathrm{einsum}_{\text{ij,jk->ik}}\left(A, B\right)"
+    product = contraction(A, B, subscripts="ij,ij")
+    assert write(product, "latex") == r"\mathrm{einsum}_{\text{ij,ij}}\left(A, B\right)"
 
 
 def test_a_language_that_is_not_known_is_refused() -> None:

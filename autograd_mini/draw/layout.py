@@ -715,7 +715,8 @@ class Plan:
                     if ready:
                         heappop(ready)
                     else:  # the others wait for each other: the first of them goes ahead
-                    ready = [next(turn for turn in waiting if units[turn[1]] not in self.place)]
+                        turns = (turn for turn in waiting if units[turn[1]] not in self.place)
+                        ready = [next(turns)]
                 unit = units[heappop(ready)[1]]
                 self.place[unit] = len(self.place)
                 for other in after[unit]:

@@ -341,6 +341,7 @@ class Algebra:
         self._made: dict[Any, Symbol] = {}
         self._terms: dict[Symbol, Term] = {}
         self._constants: dict[float, Symbol] = {}
+        self._one = Symbol(np.asarray(1.0))
 
     def term(self, symbol: Symbol) -> Term:
         """An expression as a constant times one without a constant."""
@@ -418,6 +419,8 @@ class Algebra:
         core = a.core or b.core
         if a.core and b.core:
             core = self._call(ops.multiply, a.core, b.core)
+        elif core and core.dtype == bool:  # a mask becomes numbers
+            core = self._call(ops.multiply, self._one, core)
         return Term(a.c * b.c, core and self._shaped(core, symbol))
 
     def _divide(self, symbol: Symbol, a: Term, b: Term) -> Term | None:
