@@ -481,7 +481,8 @@ def test_hostile_names_are_only_shown(name: str, simplify: bool) -> None:
 def test_a_function_is_not_recognised_by_the_signs_that_the_numbers_happen_to_have() -> None:
     w = ag.Tensor(np.full((2, 2), 0.5), requires_grad=True)
     with ag.trace() as run:
-        u = -(-w)  # relu(w) where w is positive
+        minus = -w
+        u = -minus  # relu(w) where w is positive
         v = np.abs(w)
         J = np.sum(np.tanh(u) * v)
     text = str(assert_lines_are_right(run.name(locals()), simplify=True))
@@ -498,3 +499,25 @@ def test_float32_is_explained_like_float64() -> None:
         J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
     explanation = explain(run.name(locals()), simplify=True)
     assert formulas(explanation) == ["dW = (1 / m) (A - Y) X^T"]
+
+
+def test_numbers_that_must_be_positive_do_not_hide_the_signs_of_others() -> None:
+    w, v = (ag.Tensor(np.full((2, 2), x), requires_grad=True) for x in (0.5, 2.5))
+    q = np.full((2, 2), 3.0)
+    with ag.trace() as run:
+        u = v * 1.0
+        J = np.sum(np.log(w)) + np.sum(np.abs(u) * q)  # du is q where u is positive
+    explanation = assert_lines_are_right(run.name(locals()), ["u", "w"], simplify=True)
+    assert "du = 3 sgn" in " ".join(formulas(explanation)) or "sign(u)" in str(explanation)
+    assert not explanation.steps
+
+
+def test_two_runs_backward_from_different_costs_are_not_mixed() -> None:
+    w, v = tensors((2,), (2,))
+    with ag.trace() as run:
+        h = np.tanh(w)
+        first = np.sum(h * v)
+        second = np.sum(h)
+        first.backward()
+        second.backward()
+    assert_lines_are_right(run.name(locals()), ["w", "h"])

@@ -536,6 +536,12 @@ def test_bookkeeping_is_seen_only_in_code() -> None:
     assert write(ops.reshape(x, shape=6), "text", bookkeeping=True) == "reshape(x, shape=6)"
 
 
+def test_two_numbers_are_one_where_code_need_not_be_exact() -> None:
+    symbol = ops.multiply(0.5, ops.multiply(ops.multiply(3, A), B))
+    assert write(symbol, "python") == "0.5 * (3 * A * B)"
+    assert write(symbol, "python", bookkeeping=False) == "1.5 * A * B"
+
+
 def test_stacks_of_matrices_are_transposed_one_by_one() -> None:
     x = named("x", np.ones((2, 3, 4)))
     swapped, other = ops.transpose(x, axes=(0, 2, 1)), ops.transpose(x)
@@ -607,7 +613,7 @@ def test_what_is_too_deep_is_left_out() -> None:
     assert texts[3] == texts[4] == "sin(cos(tanh(w))) + w"
 
 
-DEPTH = 50_000
+DEPTH = 20_000
 
 
 def test_chains_of_any_length_are_written() -> None:
@@ -621,10 +627,7 @@ def test_chains_of_any_length_are_written() -> None:
     text = write(symbol, "text", longest=10_000_000)
     assert text == "sin(" * (DEPTH // 2) + "w" + ")" * (DEPTH // 2)
     assert len(write(symbol, "latex")) <= 100_100
-    assert write(symbol, "text", longest=20) in (
-        "sin(sin((...)))",
-        write(symbol, "text", longest=20),
-    )
+    assert set(write(symbol, "text", longest=20)) <= {*"sin(.)"}
     gradient = gradient_of(run[w])
     np.testing.assert_array_equal(gradient.array, gradient_value(run[w]).array)
     for language in LANGUAGES:

@@ -22,6 +22,7 @@ and only basic operations are used, which are exactly rounded everywhere.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -661,7 +662,7 @@ class Plan:
             width = 0.0
             for number, line in enumerate(box.lines):
                 width = max(width, text_width(line, self.size, bold=number == 0))
-            width = max(width + 2 * PADDING[0], 28.0)
+            width = max(2.0 * math.ceil(width / 2 + PADDING[0]), 28.0)
             height = max(len(box.lines), 1) * LINE * self.size + 2 * PADDING[1]
             across, along = (height, width) if self.sideways else (width, height)
             self.node[i] = Node(across, along, APART)
@@ -773,11 +774,11 @@ class Plan:
             if not node.fixed:
                 node.across = max(node.across, room + 16.0)
         for box, arrows in self.loops.items():
-            room = 0.0
-            for i in arrows:
-                label = self.label_size(self.diagram.arrows[i].label)
-                room = max(room, label[0] + 16.0)
-            self.node[box].margin += room
+            node, size = self.node[box], LABEL * self.size
+            width = max(text_width(self.diagram.arrows[i].label, size) for i in arrows)
+            height = len(arrows) * size * LINE
+            node.margin += max(height, 16.0) + 4.0 if self.sideways else width + 20.0
+            node.along = max(node.along, 2 * (width + 20.0) if self.sideways else height)
 
     # -- from the innermost group to the whole picture --
 
@@ -884,13 +885,14 @@ class Plan:
         size = LABEL * self.size
         width, height = text_width(label, size), size * LINE
         if i not in self.ways:
-            tail = self.number[self.diagram.arrows[i].tail]
-            beside, corners = loop(
-                layout.boxes[self.diagram.boxes[tail].id], self.loops[tail].index(i), self.sideways
-            )
+            tail = self.diagram.arrows[i].tail
+            loops = self.loops[self.number[tail]]
+            start, corners = loop(layout.boxes[tail], loops.index(i), len(loops), self.sideways)
             layout.arrows.append(corners)
             if label:
-                layout.labels[i] = Rect(beside[0], beside[1], width, height)
+                top = start[1] + height * loops.index(i)
+                top -= 0.0 if self.sideways else height * len(loops) / 2
+                layout.labels[i] = Rect(start[0], top, width, height)
             return
         points: list[Point] = []
         for level, link in self.ways[i]:
@@ -972,17 +974,17 @@ def free_place(
     return edges[-2] + 6.0, low, high + to_right
 
 
-def loop(box: Rect, number: int, sideways: bool) -> tuple[Point, list[Point]]:
-    """An arrow from a box to itself; and where its label goes."""
-    out = 14.0 - 3.0 * min(number, 3)
+def loop(box: Rect, number: int, count: int, sideways: bool) -> tuple[Point, list[Point]]:
+    """One of the arrows from a box to itself; and where labels beside it begin."""
+    out = 14.0 - 10.0 * number / count
     if sideways:
         x, y = box.x + box.width / 2, box.y + box.height
         corners = [(x + out, y), (x + out, y + out), (x - out, y + out), (x - out, y)]
-        return (x + out + 3.0, y + 1.0), corners
+        return (x + 17.0, y + 2.0), corners
     x, y = box.x + box.width, box.y + box.height / 2
-    half = min(out, box.height / 2 - 3.0)
+    half = min(out, 0.8 * y - 0.8 * box.y)
     corners = [(x, y - half), (x + out, y - half), (x + out, y + half), (x, y + half)]
-    return (x + out + 3.0, y - 6.0), corners
+    return (x + 17.0, y), corners
 
 
 def cornered(points: list[Point]) -> list[Point]:

@@ -39,8 +39,8 @@ def svg_of(diagram: Diagram) -> str:
     --------
     >>> from autograd_mini.draw.diagram import Box, Diagram
     >>> box = Box("n0", "parameter", ["W1"], "", "", None, None)
-    >>> print(svg_of(Diagram([box], [], [], "LR", "light", False)).splitlines()[-2])
-    <text x="34" y="34.5" font-weight="bold" text-anchor="middle">W1</text></g>
+    >>> svg_of(Diagram([box], [], [], "LR", "light", False)).splitlines()[-2]
+    '<text x="38" y="35.7" fill="#0b3b2d" font-weight="bold" text-anchor="middle">W1</text></g>'
     """
     return drawn(diagram, laid_out(diagram))
 

@@ -300,7 +300,8 @@ class Derivation:
     def _as_computed(self, value: Value) -> tuple[Symbol, list[Step]]:
         """A gradient as the engine computed it, and its simpler forms."""
         formula = self._with_names_of_numbers(total(self._shares(self.replay, value)))
-        if value not in self.called or value not in self.simple.shares:
+        large = len(self.calls) > MOST_CALLS and not value.name
+        if large or value not in self.called or value not in self.simple.shares:
             return formula, []
         start = total(self._shares(self.simple, value))
         term = self.algebra.term(start)

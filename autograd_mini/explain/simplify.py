@@ -210,7 +210,9 @@ def with_other_signs(value: Value, x: Array, rng: np.random.Generator) -> Array:
         return x
     if value.kind != "parameter" and x.min() >= 0 and x.max() <= 1:
         return x
-    return x * rng.choice([-1.0, 1.0], x.shape)
+    signs = rng.choice([-1.0, 1.0], x.shape)
+    signs.reshape(-1)[0] = -1.0
+    return x * signs
 
 
 def is_number(value: Value) -> bool:
