@@ -923,7 +923,13 @@ class Writer:
         for one, other in ((a, b), (b, a)):
             both = one.rest is None and (one.factor or 0) > 0 and (other.factor or 0) > 0
             if both and other.rest is not None and not self.exact:
-                a, b = self.number(factor_of(one) * factor_of(other)), other.rest
+                front = self.number(factor_of(one) * factor_of(other))
+                rest = (
+                    other.rest if other.rest.binds >= PRODUCT else self.in_parentheses(other.rest)
+                )
+                pieces = (front.pieces, " * ", rest.pieces)  # a number goes in front of a product
+                length = front.length + 3 + rest.length
+                return Text(pieces, length, PRODUCT, "*", False, front.factor, other.rest)
         product = self.filled(form, {"a": a, "b": b})
         if a.factor is not None and a.rest is None:
             return product._replace(factor=a.factor, rest=b)

@@ -540,6 +540,8 @@ def test_two_numbers_are_one_where_code_need_not_be_exact() -> None:
     symbol = ops.multiply(0.5, ops.multiply(ops.multiply(3, A), B))
     assert write(symbol, "python") == "0.5 * (3 * A * B)"
     assert write(symbol, "python", bookkeeping=False) == "1.5 * A * B"
+    symbol = ops.multiply(2, ops.multiply(0.5, ops.multiply(3, ops.add(A, B))))
+    assert write(symbol, "python", bookkeeping=False) == "3 * (A + B)"
 
 
 def test_stacks_of_matrices_are_transposed_one_by_one() -> None:

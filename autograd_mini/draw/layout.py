@@ -156,8 +156,8 @@ class Level:
         self.segments: list[
             tuple[Node, End | None, Node, End | None, int]
         ] = []  # from rank to rank; weights
+        self.shares: list[tuple[Node, float, Node, float]] = []  # where they end in the order
         self.ranks: list[list[Node]] = []
-        self.ways: dict[Node, list[tuple[float, Node, float]]] = {}
         self.above: dict[Node, list[tuple[Node, float, int]]] = {}
         self.below: dict[Node, list[tuple[Node, float, int]]] = {}
 
@@ -273,14 +273,14 @@ class Level:
         The distances are coordinates if ``across``, else shares of a place in the order.
         """
         nodes = [node for rank in self.ranks for node in rank]
-        self.ways = {node: [] for node in nodes}
         self.above = {node: [] for node in nodes}
         self.below = {node: [] for node in nodes}
+        self.shares.clear()
         for upper, out, lower, into, weight in self.segments:
             start, stop = upper.end(out), lower.end(into)
             if not across:
                 start, stop = start / (upper.across or 1.0), stop / (lower.across or 1.0)
-            self.ways[upper].append((start, lower, stop))
+                self.shares.append((upper, start, lower, stop))
             self.above[lower].append((upper, start - stop, weight))
             self.below[upper].append((lower, stop - start, weight))
 
@@ -340,15 +340,14 @@ class Level:
         for rank in self.ranks:
             for i, node in enumerate(rank):
                 node.x = float(i)
+        ways: list[list[Point]] = [[] for _ in self.ranks]
+        for upper, start, lower, stop in self.shares:
+            ways[upper.rank].append((upper.x + start, lower.x + stop))
         crossings = 0
-        for rank in self.ranks:
-            ways = sorted(
-                (node.x + start, other.x + stop)
-                for node in rank
-                for start, other, stop in self.ways[node]
-            )
+        for between in ways:
+            between.sort()
             passed: list[float] = []
-            for _, target in ways:
+            for _, target in between:
                 crossings += len(passed) - bisect_right(passed, target)
                 insort(passed, target)
         return crossings
@@ -430,7 +429,7 @@ class Level:
                 node.x -= position / 2
         for around in (self.above, self.below):
             for node, ways in around.items():
-                if any(weight >= MAIN for _, _, weight in ways):
+                if len(ways) > 1 and any(weight >= MAIN for _, _, weight in ways):
                     around[node] = [way for way in ways if way[2] >= MAIN]
         size = len(self.above)
         for _ in range(max(2, min(12, 12_000 // (size + 1)))):
@@ -440,8 +439,7 @@ class Level:
                 approach(rank, self.below)
         for rank in self.ranks:
             approach(rank, self.above, self.below)
-        for _ in range(2):
-            self.straighten()
+        self.straighten()
         self.move_ends()
 
     def straighten(self) -> None:
@@ -457,7 +455,8 @@ class Level:
                 high = rank[i + 1].x - distance(node, rank[i + 1])
             return low, high
 
-        for chain in self.chains():
+        chains = self.chains()
+        for chain in (*chains, *chains):  # a second time, since there may be more room now
             while len(chain) > 1:
                 low, high, offset = -1e9, 1e9, 0.0
                 fitting: list[tuple[Node, float]] = []
@@ -480,6 +479,8 @@ class Level:
         """Paths along the most important arrow of each node, those with most bends first."""
 
         def main(around: list[tuple[Node, float, int]]) -> tuple[Node, float, int] | None:
+            if len(around) == 1:
+                return around[0]
             heaviest = max((weight for _, _, weight in around), default=0)
             chosen = [way for way in around if way[2] == heaviest]
             return chosen[0] if len(chosen) == 1 else None
@@ -494,7 +495,7 @@ class Level:
                 led.add(way[0])
         chains = []
         for node in self.above:
-            if node not in led:
+            if node in following and node not in led:
                 chain = [(node, 0.0)]
                 while chain[-1][0] in following:
                     further, shift = following[chain[-1][0]]
