@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.draw.diagram import Arrow, Box, Diagram, Group, diagram
-from autograd_mini.draw.layout import Level, Link, Node, laid_out
+from autograd_mini.draw.layout import laid_out
+from autograd_mini.draw.level import Level, Link, Node
 from autograd_mini.draw.themes import text_width
 
 KINDS = ("op", "op", "op", "parameter", "input", "constant", "loss", "module", "error")

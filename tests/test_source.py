@@ -20,8 +20,8 @@ import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.core import tensor
 from autograd_mini.core.primitive import Primitive
-from autograd_mini.explain.kernels import FUNCTION, identifier
-from autograd_mini.explain.source import Program, data_of
+from autograd_mini.explain.literals import FUNCTION, identifier
+from autograd_mini.explain.program import Program, data_of
 
 Array = Any
 FUSED = nn.functional
@@ -668,7 +668,7 @@ def test_the_simple_form_takes_hostile_names(rng: np.random.Generator) -> None:
 def test_a_simple_form_that_is_wrong_is_refused(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = sys.modules["autograd_mini.explain.source"]
+    module = sys.modules["autograd_mini.explain.lecture"]
     monkeypatch.setattr(module, "unlike", lambda line: 1e-3)
     with pytest.raises(ValueError, match="the simple form of Z1 is 1e-03 away"):
         source(one_hidden_layer(rng), simplify=True)

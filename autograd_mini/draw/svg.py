@@ -14,7 +14,8 @@ from .themes import THEMES
 
 if TYPE_CHECKING:
     from .diagram import Box, Diagram
-    from .layout import Layout, Point, Rect
+    from .layout import Layout, Rect
+    from .level import Point
     from .themes import Theme
 
 CUT = 7.0  # how much of a corner is cut off, in pixels

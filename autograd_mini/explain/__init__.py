@@ -136,7 +136,8 @@ def source(run: Trace, wrt: Iterable[Any] | None = None, *, simplify: bool = Fal
         dW = du1 @ X.T
         return J, {"W": dW}
     """
-    from .source import Program, in_lecture_form
+    from .lecture import in_lecture_form
+    from .program import Program
 
     if simplify:
         return in_lecture_form(run, wrt)

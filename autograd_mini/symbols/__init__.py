@@ -1,0 +1,45 @@
+r"""Expressions over the arrays of a run, and how they are written: :math:`W_2^T\, dZ_2`.
+
+A `Symbol` is what a primitive can be called on to find out what the call means: it keeps the call,
+and computes its array.  The calls that a `Trace` has recorded of a rule, made again on Symbols, are
+the formula of the derivative, which so cannot differ from the code.
+
+An expression is written in three languages: "python", ``W2.T @ dZ2 * (1 - A1**2)``; "text",
+``(W2^T dZ2) (.) (1 - A1^2)``; and "latex", from the templates of the primitives.
+"""
+
+from .expressions import (
+    FORMS_OF_CONSTANTS,
+    Symbol,
+    constants_of,
+    definition_of,
+    gradient_of,
+    gradient_value,
+    named,
+    share_of,
+    symbol_of,
+    total,
+)
+from .names import digits, latex_name, number, printable
+from .templates import BOOKKEEPING
+from .writer import python_name, write
+
+__all__ = [
+    "BOOKKEEPING",
+    "FORMS_OF_CONSTANTS",
+    "Symbol",
+    "constants_of",
+    "definition_of",
+    "digits",
+    "gradient_of",
+    "gradient_value",
+    "latex_name",
+    "named",
+    "number",
+    "printable",
+    "python_name",
+    "share_of",
+    "symbol_of",
+    "total",
+    "write",
+]

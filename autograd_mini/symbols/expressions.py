@@ -1,0 +1,323 @@
+"""Expressions over the arrays of a run, made by running its calls again on Symbols."""
+
+from __future__ import annotations
+
+import itertools
+from collections import ChainMap
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core import ops
+from ..core.primitive import Operand, Primitive
+from ..trace import Call, Pull, Trace, Value
+
+Known = Mapping[Value, "Symbol"]
+NOTHING_KNOWN: Known = {}
+OMITTED = "(...)"
+
+
+class Symbol(Operand):
+    """A quantity with a name, an array or number without one, or a primitive of Symbols.
+
+    Made by `named`, by `symbol_of` and its like, and by calling primitives on Symbols.
+
+    Attributes
+    ----------
+    array : ndarray or number
+        What it stands for.
+    name : str or None
+        Of a quantity.
+    primitive : Primitive or None
+        What was called; None for a quantity, an array or a number.
+    operands : tuple of Symbol
+        What it was called on.
+    statics : dict
+        The keyword arguments.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from autograd_mini.core import ops
+    >>> from autograd_mini.symbols import named, write
+    >>> W, x = named("W", np.ones((2, 3))), named("x", np.ones((3, 1)))
+    >>> y = ops.tanh(ops.matrix_product(W, x))
+    >>> write(y, "text"), y.shape
+    ('tanh(W x)', (2, 1))
+    """
+
+    __slots__ = ("array", "name", "operands", "primitive", "statics")
+
+    def __init__(
+        self,
+        array: Any,
+        name: str | None = None,
+        primitive: Primitive | None = None,
+        operands: tuple[Symbol, ...] = (),
+        statics: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.array = array
+        self.name = name
+        self.primitive = primitive
+        self.operands = operands
+        self.statics = dict(statics or {})
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        return np.shape(self.array)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return np.asarray(self.array).dtype
+
+    def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Symbol:
+        symbols = tuple([x if isinstance(x, Symbol) else Symbol(x) for x in operands])
+        statics = primitive.completed(statics)
+        with np.errstate(all="ignore"):
+            y = np.asarray(primitive.kernel(*[x.array for x in symbols], **statics))
+        return Symbol(y, None, primitive, symbols, statics)
+
+    def __repr__(self) -> str:
+        from .writer import write  # which imports this module
+
+        return f"<symbol {write(self, 'text', longest=200)} {self.shape}>"
+
+
+def named(name: str, array: Any) -> Symbol:
+    """A quantity of a run, which formulas call by its name.
+
+    Parameters
+    ----------
+    name : str
+    array : ndarray or number
+
+    Returns
+    -------
+    Symbol
+    """
+    return Symbol(array, name)
+
+
+def symbol_of(value: Any, known: Known = NOTHING_KNOWN, deepest: int | None = None) -> Symbol:
+    """A value of a run as an expression of what is known or has a name.
+
+    Parameters
+    ----------
+    value : Value or number
+        An operand of a call.
+    known : mapping of Value to Symbol
+        What shall stand for some values.
+    deepest : int, optional
+        How many calls of calls to go into; what is deeper is written ``(...)``.
+
+    Returns
+    -------
+    Symbol
+        The name alone, if the value has one: `definition_of` says how such a one was computed.
+    """
+    return expanded(value, known, deepest, {}) if isinstance(value, Value) else Symbol(value)
+
+
+def expanded(value: Value, known: Known, deepest: int | None, found: dict[Value, Symbol]) -> Symbol:
+    """A value as an expression; those of values on the way there are added to what was found."""
+    everything: Known = ChainMap(known, found)  # type: ignore[arg-type]
+    inside = None if deepest is None else within(value, known, deepest)
+    stack = [value]
+    while stack:
+        current = stack[-1]
+        if current in everything:
+            stack.pop()
+        elif current.name or current.call is None:
+            found[stack.pop()] = leaf_of(current, known)
+        elif inside is not None and current not in inside:
+            found[stack.pop()] = named(OMITTED, current.array)
+        else:
+            missing = [x for x in values_among(current.call.operands) if x not in everything]
+            stack += missing
+            if not missing:
+                found[stack.pop()] = again(current.call, everything)
+    return everything[value]
+
+
+def definition_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
+    """How a value was computed, also if it has a name itself.
+
+    Parameters
+    ----------
+    value : Value
+    known : mapping of Value to Symbol
+        What shall stand for other values.
+
+    Returns
+    -------
+    Symbol
+        A call of a primitive; of a value that comes from outside, the value itself.
+    """
+    if value.call is None:
+        return leaf_of(value, known)
+    operands = {x: symbol_of(x, known) for x in values_among(value.call.operands)}
+    return again(value.call, operands)
+
+
+def share_of(
+    pull: Pull, g: Symbol, known: Known = NOTHING_KNOWN, deepest: int | None = None
+) -> Symbol:
+    """A share of a gradient as an expression: the rule, run on Symbols.
+
+    Parameters
+    ----------
+    pull : Pull
+    g : Symbol
+        The gradient of the call's output.
+    known : mapping of Value to Symbol
+        What shall stand for values of the run.
+    deepest : int, optional
+        As in `symbol_of`, for values that the rule uses.
+
+    Returns
+    -------
+    Symbol
+    """
+    return replayed(pull, g, known, deepest, {})
+
+
+def replayed(
+    pull: Pull, g: Symbol, known: Known, deepest: int | None, found: dict[Value, Symbol]
+) -> Symbol:
+    """`share_of`, with the expressions of values that were found before."""
+    inside = {gradient_value(pull.call.output): g}
+    everything: Known = ChainMap(inside, known)  # type: ignore[arg-type]
+    for call in pull.calls:
+        for x in values_among(call.operands):
+            inside.setdefault(x, expanded(x, everything, deepest, found if deepest is None else {}))
+        inside[call.output] = again(call, inside)
+    return inside[pull.result] if pull.result in inside else leaf_of(pull.result, known)
+
+
+def gradient_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
+    """The gradient of a value as an expression: the sum of its shares.
+
+    Parameters
+    ----------
+    value : Value
+        With a gradient.
+    known : mapping of Value to Symbol
+        What shall stand for values of the run, among them gradients of values closer to the cost.
+
+    Returns
+    -------
+    Symbol
+    """
+    found: dict[Value, Symbol] = {}
+    forward: dict[Value, Symbol] = {}
+    stack = [value]
+    while stack:
+        current = stack[-1]
+        outputs = [pull.call.output for pull in current.shares]
+        missing = [x for x in outputs if x not in found and x.gradient not in known]
+        stack += missing
+        if missing:
+            continue
+        stack.pop()
+        if current in found:
+            continue
+        shares = [
+            replayed(pull, found.get(output) or known[gradient_value(output)], known, None, forward)
+            for pull, output in zip(current.shares, outputs, strict=True)
+        ]
+        found[current] = total(shares) if shares else leaf_of(gradient_value(current), known)
+    return found[value]
+
+
+def total(shares: Iterable[Symbol]) -> Symbol:
+    """The sum of some Symbols, in their order."""
+    first, *others = shares
+    for share in others:
+        first = ops.add(first, share)
+    return first
+
+
+def gradient_value(value: Value) -> Value:
+    """The gradient of a value that has one."""
+    assert value.gradient is not None
+    return value.gradient
+
+
+def leaf_of(value: Value, known: Known) -> Symbol:
+    """What stands for a value without looking at how it was computed."""
+    return known[value] if value in known else Symbol(value.array, value.name)
+
+
+def again(call: Call, operands: Known) -> Symbol:
+    """A call on Symbols, with the array that it gave if they stand for the arrays that it got."""
+    symbols = tuple([operands[x] if isinstance(x, Value) else Symbol(x) for x in call.operands])
+    same = all(
+        not isinstance(x, Value) or symbol.array is x.array
+        for x, symbol in zip(call.operands, symbols, strict=True)
+    )
+    if same:
+        return Symbol(call.output.array, None, call.primitive, symbols, call.statics)
+    called: Symbol = call.primitive(*symbols, **call.statics)
+    return called
+
+
+def values_among(operands: Iterable[Any]) -> list[Value]:
+    """The operands that are arrays."""
+    return [x for x in operands if isinstance(x, Value)]
+
+
+def within(value: Value, known: Known, deepest: int) -> set[Value]:
+    """The values that at most so many calls lie between."""
+    found, layer = {value}, [value]
+    for _ in range(deepest - 1):
+        calls = [x.call for x in layer if x.call and not x.name and x not in known]
+        layer = [x for call in calls for x in values_among(call.operands) if x not in found]
+        found.update(layer)
+    return found
+
+
+def constants_of(run: Trace) -> dict[Value, Symbol]:
+    """The arrays from outside that are ``1 - Y``, ``-Y`` or ``Y.T`` of one that has a name.
+
+    Of arrays that a program computes without Tensors a run knows only the result.
+
+    Parameters
+    ----------
+    run : Trace
+
+    Returns
+    -------
+    dict of Value to Symbol
+        To be known when formulas are written.
+
+    Examples
+    --------
+    >>> import numpy as np, autograd_mini as ag
+    >>> a, y = ag.Tensor([0.5, 0.5], requires_grad=True), np.array([0.0, 1.0])
+    >>> with ag.trace() as run:
+    ...     rest = np.sum(y * a) + np.sum((1 - y) * a)
+    >>> known = constants_of(run.name({"a": a, "y": y}))
+    >>> write(symbol_of(run[rest], known), "text")
+    'sum(y (.) a) + sum((1 - y) (.) a)'
+    """
+    inputs = [x for x in run.values if x.kind == "input" and x.array.size > 1]
+    named_inputs = [x for x in inputs if x.name is not None and x.dtype.kind in "iuf"]
+    found: dict[Value, Symbol] = {}
+    for value in inputs:
+        for other, form in itertools.product(named_inputs, FORMS_OF_CONSTANTS):
+            if value.name is None and value not in found:
+                symbol = form(named(other.name or "", other.array))
+                if np.array_equal(symbol.array, value.array):
+                    symbol.array = value.array
+                    found[value] = symbol
+    return found
+
+
+FORMS_OF_CONSTANTS: tuple[Callable[[Symbol], Symbol], ...] = (
+    lambda x: ops.subtract(1, x),
+    ops.negative,
+    ops.transpose,
+)
