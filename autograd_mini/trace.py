@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from .core import graph
+from .core import graph, ops
 from .core.graph import Node, leading_to, listen, newest_first
 from .core.primitive import Primitive
 from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
@@ -124,6 +124,13 @@ class Failure(NamedTuple):
     source: Source | None
 
 
+class Derived(NamedTuple):
+    """How an array was made of one that has a name, without Tensors: ``1 - Y``."""
+
+    function: Callable[[Any], Any]
+    source: Value
+
+
 class Value:
     """An array that occurs in a run.
 
@@ -142,6 +149,9 @@ class Value:
     shares : list of Pull
         What the gradient is the sum of; empty where it was not computed, or is what the backward
         pass began with.
+    derived : Derived or None
+        Of an array from outside without a name: the one with a name that it was made of, if it is
+        ``1 - Y``, ``-Y`` or ``Y.T``.
     kept : bool
         False if a run made from a graph could not find out what the array held: it may differ.
     """
@@ -157,6 +167,7 @@ class Value:
         self.name = name
         self.gradient: Value | None = None
         self.shares: list[Pull] = []
+        self.derived: Derived | None = None
         self.kept = True
 
     @property
@@ -445,6 +456,7 @@ class Trace:
         self._listen.__exit__(*raised)
         if raised and raised[1] is not None:
             self.failure = self._failure(raised[1])
+        self.name({})
 
     @property
     def forward(self) -> list[Call]:
@@ -502,6 +514,9 @@ class Trace:
                 self.numbers.setdefault(name, thing)
             for scope in self._modules.get(id(thing), ()):
                 scope.name = name
+        given = {value: value.name for value in self.values if value.name}
+        for value, derived in derived_from_others(self.values, given).items():
+            value.derived = derived
         return self
 
     def __str__(self) -> str:
@@ -672,6 +687,47 @@ class Trace:
 
 
 # ---- what a graph kept --------------------------------------------------------------------------
+
+
+#: What users make of their data in plain NumPy, on the way into a formula.
+DERIVATIONS: tuple[Callable[[Any], Any], ...] = (
+    lambda x: ops.subtract(1, x),
+    ops.negative,
+    ops.transpose,
+)
+
+
+def derived_from_others(
+    values: Iterable[Value], names: Mapping[Value, str]
+) -> dict[Value, Derived]:
+    """Find what arrays from outside without a name were made of, as far as their numbers show.
+
+    Many single numbers are 1 minus another one.  So of these only ``1 - y`` is told, and only if
+    there is one such ``y``.
+    """
+    inputs = [x for x in values if x.kind == "input" and x.array.size and x.dtype.kind in "iuf"]
+    sources = [y for y in inputs if y in names]
+    found: dict[Value, Derived] = {}
+    for x in inputs:
+        if x in names:
+            continue
+        single = x.array.size == 1
+        alike = [
+            Derived(function, y)
+            for y in sources
+            for function in (DERIVATIONS[:1] if single else DERIVATIONS)
+            if same(function(y.array.reshape(-1)[:1]), x.array.reshape(-1)[:1])
+            and same(function(y.array), x.array)
+        ]
+        if len(alike) == 1 or (alike and not single):
+            found[x] = alike[0]
+    return found
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same bits."""
+    a, b = np.asarray(a), np.asarray(b)
+    return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
 
 
 def array_of(operand: Any) -> Any:

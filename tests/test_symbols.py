@@ -19,7 +19,6 @@ from autograd_mini.core.primitive import implementations
 from autograd_mini.numpy_functions import contraction
 from autograd_mini.symbols import (
     Symbol,
-    constants_of,
     definition_of,
     gradient_of,
     gradient_value,
@@ -53,8 +52,7 @@ class Recorded:
     def gradient(self, name: str, language: str, *known: str) -> str:
         """The gradient by a value, from those that are known."""
         gradients = {self.run[x].gradient: self.run[x] for x in known}
-        symbols = constants_of(self.run)
-        symbols |= {g: named(f"d{x.name}", g.array) for g, x in gradients.items() if g}
+        symbols = {g: named(f"d{x.name}", g.array) for g, x in gradients.items() if g}
         return write(gradient_of(self.run[name], symbols), language)
 
 
@@ -104,7 +102,7 @@ def net(rng: np.random.Generator) -> Recorded:
 def test_the_forward_pass_reads_like_the_lecture(
     net: Recorded, name: str, python: str, text: str, latex: str
 ) -> None:
-    symbol = definition_of(net.run[name], constants_of(net.run))
+    symbol = definition_of(net.run[name])
     assert [write(symbol, language) for language in LANGUAGES] == [python, text, latex]
     assert symbol.shape == net.run[name].shape
     assert symbol.dtype == float
@@ -173,8 +171,8 @@ def test_constants_are_recognised_as_functions_of_named_ones(rng: np.random.Gene
     Y, flags = rng.normal(size=(2, 3)), np.array([True, False, True])
     with ag.trace() as run:
         values = [a * (1 - Y), a * -Y, a @ Y.T, a * Y, a * rng.normal(size=(2, 3)), a * flags]
-    known = constants_of(run.name({"a": a, "Y": Y, "flags": flags}))
-    texts = [write(symbol_of(run[value], known), "text") for value in values]
+    run.name({"a": a, "Y": Y, "flags": flags})
+    texts = [write(symbol_of(run[value]), "text") for value in values]
     assert texts == [
         *("a (.) (1 - Y)", "-a (.) Y", "a Y^T", "a (.) Y", "a (.) (...)", "a (.) flags")
     ]

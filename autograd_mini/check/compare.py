@@ -172,7 +172,6 @@ def compared(
         raise ValueError(f"order is 'C' (row by row) or 'F' (column by column), not {order!r}")
     if hint not in (0, 1, 2, 3):
         raise ValueError(f"hint is 0, 1, 2 or 3, not {hint!r}")
-    name_complements(run)
     lines, ignored = resolved(run, cost, hand, variables)
     if run.cost is not cost or any(line.value.gradient is None for line in lines):
         run.differentiate(cost, [line.value for line in lines])
@@ -365,13 +364,3 @@ class Comparison(Report):
 def listed(names: list[str]) -> str:
     """Names as a sentence has them: a, b and c."""
     return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
-
-
-def name_complements(run: Trace) -> None:
-    """Name arrays such as ``1 - Y``, which were computed without Tensors."""
-    named = [value for value in run.values if value.name and value.dtype.kind == "f"]
-    for value in run.values:
-        if value.kind == "input" and value.name is None and value.shape:
-            for other in named:
-                if other.shape == value.shape and np.array_equal(value.array, 1 - other.array):
-                    value.name = f"(1 - {other.name})"

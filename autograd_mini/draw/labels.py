@@ -15,13 +15,12 @@ from ..core import ops
 from ..text import clean
 from ..trace import Call, Value
 from .grouping import Item, Place
-from .reading import Reading
+from .reading import LONGEST_NAME, Reading
 
 if TYPE_CHECKING:
     from ..symbols import Symbol
 
 WIDEST = 44  # characters of a line of a formula or message
-LONGEST_NAME = 60
 LONGEST_FORMULA = 2_000  # before it is cut
 LONGEST_DERIVATIVE = 32
 #: Ops that do not care which operand comes first.
@@ -42,7 +41,7 @@ def lines_of(
         return error_lines(reading)
     if item.kind == "module" or value is None:
         return module_lines(item)
-    lines = title_of(item, by_name)
+    lines = title_of(item, reading, by_name)
     lines.append(size_of(value))
     if item.copies > 1:  # each of the identical blocks has values of its own
         return lines
@@ -55,7 +54,7 @@ def lines_of(
     return lines
 
 
-def title_of(item: Item, formula: bool) -> list[str]:
+def title_of(item: Item, reading: Reading, formula: bool) -> list[str]:
     """The name of a quantity, and how it is computed."""
     name = item.name
     if item.copies > 1 and not item.calls and item.places:
@@ -63,7 +62,7 @@ def title_of(item: Item, formula: bool) -> list[str]:
     name = clean(name, LONGEST_NAME)
     if not item.calls:
         return [name] if name else []
-    how = formula_of(item) if formula else operation(item.calls[-1])
+    how = formula_of(item, reading) if formula else operation(item.calls[-1])
     text = clean(f"{name} = {how}" if name else how)
     return wrapped(text) if formula else [text]
 
@@ -101,16 +100,15 @@ def static_text(static: Any) -> str:
     return repr(static)
 
 
-def formula_of(item: Item) -> str:
+def formula_of(item: Item, reading: Reading) -> str:
     """The formula of a quantity, from those that have names."""
-    from ..symbols import definition_of, named, write
+    from ..symbols import definition_of, write
 
     assert item.value is not None
-    known = {use.item.value: use.item for use in item.uses if use.item.value}
     symbols = {
-        value: named(clean(other.name, LONGEST_NAME), value.array)
-        for value, other in known.items()
-        if other.name
+        use.item.value: reading.symbol(use.item.value)
+        for use in item.uses
+        if use.item.value and use.item.name
     }
     return write(definition_of(item.value, symbols), "text", longest=LONGEST_FORMULA)
 
@@ -159,7 +157,7 @@ def full(array: Any) -> str:
 
 def short(x: Any) -> str:
     """A number with four digits."""
-    return str(x) if isinstance(x, bool) else f"{x:.4g}"
+    return str(x) if isinstance(x, bool) else f"{x + 0:.4g}"  # no -0
 
 
 def not_finite(array: Any) -> list[str]:
@@ -300,9 +298,9 @@ def local_derivatives(
     from ..symbols import named, share_of
 
     assert item.value is not None
-    known = {item.value: named(clean(item.name, LONGEST_NAME) or "out", item.value.array)}
-    for value, name in operand_names(item).items():
-        known[value] = named(name, value.array)
+    output = clean(item.name, LONGEST_NAME) or "out"
+    known: dict[Value, Symbol] = {item.value: named(output, item.value.array)}
+    known |= operand_symbols(item, reading)
     upstream = {item.value: unit}
     inside = {call.output for call in item.calls}
     found: dict[tuple[Call | None, int], str] = {}
@@ -320,18 +318,21 @@ def local_derivatives(
     return found
 
 
-def operand_names(item: Item) -> dict[Value, str]:
-    """What the formulas of an item's local derivatives call its operands."""
+def operand_symbols(item: Item, reading: Reading) -> dict[Value, Symbol]:
+    """What the formulas of an item's local derivatives have for its operands."""
+    from ..symbols import named
+
     unnamed = [use for use in item.uses if not use.item.name]
-    names = {}
+    symbols = {}
     for use in reversed(item.uses):
         if value := use.item.value:
             number = "" if len(item.uses) == 1 or len(item.calls) > 1 else str(use.position)
             if use.item.name:
-                names[value] = clean(use.item.name, LONGEST_NAME)
+                symbols[value] = reading.symbol(value)
             elif value.call or value.array.size > 1:
-                names[value] = f"in{number}" if len(unnamed) > 1 else "in"
-    return names
+                name = f"in{number}" if len(unnamed) > 1 else "in"
+                symbols[value] = named(name, value.array)
+    return symbols
 
 
 def derivative_text(share: Symbol) -> str:

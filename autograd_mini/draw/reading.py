@@ -13,12 +13,15 @@ import numpy as np
 
 from ..core import ops
 from ..core.tensor import Tensor
-from ..trace import Call, Pull, Scope, Trace, Value
+from ..text import clean
+from ..trace import Call, Derived, Pull, Scope, Trace, Value, derived_from_others
 from .grouping import Item, Place, Use, common
 
 if TYPE_CHECKING:
     from ..check.compare import Comparison
+    from ..symbols import Symbol
 
+LONGEST_NAME = 60
 MOST_NAMES = 3  # of one gradient
 
 
@@ -41,6 +44,8 @@ class Reading:
         What the cost was computed from.
     pulls : dict
         By call and position of the operand: the share of its gradient.
+    derived : dict of Value to Derived
+        The arrays such as ``1 - Y`` that were made of one with a name.
     marks : dict of Value to str
         What a report says.
     """
@@ -52,7 +57,25 @@ class Reading:
     gradients: dict[Value, Value]
     useful: set[Value]
     pulls: dict[tuple[Call, int], Pull]
+    derived: dict[Value, Derived]
     marks: dict[Value, str] = field(default_factory=dict)
+
+    def called(self, value: Value) -> str:
+        """The name of a value, or what it is of one that has a name; else nothing."""
+        if value in self.derived:
+            from ..symbols import write
+
+            return write(self.symbol(value), "text")
+        return self.names.get(value, "")
+
+    def symbol(self, value: Value) -> Symbol:
+        """What formulas have for a value that is called something."""
+        from ..symbols import named
+
+        if value in self.derived:
+            function, source = self.derived[value]
+            return function(self.symbol(source))  # type: ignore[no-any-return]
+        return named(clean(self.names[value], LONGEST_NAME), value.array)
 
 
 # ---- runs ---------------------------------------------------------------------------------------
@@ -96,14 +119,16 @@ def read(
     calls = drawn(run, phase)
     if not calls and run.failure is None:
         raise ValueError("there is nothing to draw: no Tensor was computed with in this run")
+    found = names_of(run, names if isinstance(what, Trace) else None, gradients)
     return Reading(
         run,
         calls,
         cost,
-        names_of(run, names if isinstance(what, Trace) else None, gradients),
+        found,
         gradients,
         leading_to([cost] if cost else [], run.forward),
         {(pull.call, pull.position): pull for pull in run.pulls},
+        derived_from_others(run.values, found),
     )
 
 
@@ -230,7 +255,7 @@ def items_of(reading: Reading, by_name: bool) -> list[Item]:
         """The item of an operand, made if it is a new leaf."""
         if value not in items:
             kind = leaf_kind(value, reading)
-            items[value] = Item(value, kind, name=reading.names.get(value, ""))
+            items[value] = Item(value, kind, name=reading.called(value))
         return items[value]
 
     for call in calls:
@@ -271,7 +296,7 @@ def leaf_kind(value: Value, reading: Reading) -> str:
     if value.kind == "parameter":
         return "parameter"
     is_seed = reading.cost is not None and value is reading.cost.gradient
-    named = value in reading.names or value.call is not None
+    named = value in reading.names or value in reading.derived or value.call is not None
     return "constant" if is_seed or (not named and value.array.size == 1) else "input"
 
 

@@ -21,7 +21,6 @@ from .simplify import (
     Leaf,
     Numbers,
     Term,
-    derived_from_others,
     functions_of,
     guessed,
     is_number,
@@ -153,7 +152,11 @@ class Derivation:
         self.replay = Replay(run, cost, reached(run, cost, wanted))
         self.calls = needed(run, cost)
         self.point = point_of_run(self.replay, self.calls)
-        self.derived = derived_from_others(self.point.arrays)
+        self.derived = {
+            x: x.derived
+            for x in self.point.arrays
+            if x.derived and not x.name and x.derived.source in self.point.arrays
+        }
         self.shaken = shaken_point(self.replay, self.calls, self.derived)
         self.functions = self._recognised()
         self.must: set[Value] = set()  # values without a name that need one

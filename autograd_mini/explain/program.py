@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..core import ops
 from ..core.tensor import assignment
-from ..symbols import gradient_value
+from ..symbols import gradient_value, named, write
 from ..text import clean
-from ..trace import Call, Trace, Value
+from ..trace import Call, Trace, Value, same
 from .kernels import Kernels, Put
 from .literals import (
     FUNCTION,
@@ -74,12 +74,6 @@ def refuse_writes(run: Trace, calls: Iterable[Call]) -> None:
             )
 
 
-def same(a: Any, b: Any) -> bool:
-    """Whether two arrays hold the same bits."""
-    a, b = np.asarray(a), np.asarray(b)
-    return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
-
-
 def refuse_unknown(calls: Iterable[Call]) -> None:
     """Raise if running a call again does not give what the run recorded."""
     for call in calls:
@@ -121,27 +115,6 @@ def data_of(value: Value) -> Any:
     return value.live if same(value.live, value.array) else value.array
 
 
-#: What users compute from their data in plain NumPy, on the way into a formula.
-DERIVED: dict[str, Callable[[Any], Any]] = {
-    "1 - x": lambda x: 1 - x,
-    "-x": lambda x: -x,
-    "x.T": lambda x: x.T,
-}
-
-
-def derived(leaves: Sequence[Value]) -> dict[Value, tuple[str, Value]]:
-    """The arrays without a name that were computed from those with one, such as ``1 - Y``."""
-    found = {}
-    named = [x for x in leaves if x.name and x.kind == "input" and x.dtype.kind in "fiu"]
-    unnamed = [x for x in leaves if not x.name and x.kind == "input" and x.array.ndim]
-    for value in unnamed:
-        for owner in named:
-            for text, function in DERIVED.items():
-                if value not in found and same(function(owner.array), value.array):
-                    found[value] = text, owner
-    return found
-
-
 # ---- the program --------------------------------------------------------------------------------
 
 
@@ -173,7 +146,11 @@ class Program:
         self.constants: list[str] = []
         self._name_what_users_named()
         leaves = [x for x in self.values if x not in outputs and x is not self.seed]
-        self.derived = derived(leaves)
+        self.derived = {
+            x: x.derived
+            for x in leaves
+            if x.derived and not x.name and x.derived.source in {*leaves}
+        }
         self.arguments = [x for x in leaves if self._is_argument(x)]
         if not is_ones(self.seed, cost) and self.seed not in outputs:
             self.arguments.append(self.seed)
@@ -214,9 +191,9 @@ class Program:
     def _write_constant(self, value: Value) -> None:
         """A small array without a name stands in the program itself."""
         if value in self.derived:
-            self.text[value] = Put({"x": self.text[self.derived[value][1]]}).visit(
-                parsed(self.derived[value][0])
-            )
+            function, source = self.derived[value]
+            text = write(function(named("x", source.array)), "python")
+            self.text[value] = Put({"x": self.text[source]}).visit(parsed(text))
             return
         text = array_text(data_of(value))
         if not value.array.ndim:

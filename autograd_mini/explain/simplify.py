@@ -18,8 +18,8 @@ import numpy as np
 from ..check.replay import Array, Replay
 from ..core import ops
 from ..core.primitive import Primitive, primitive
-from ..symbols import FORMS_OF_CONSTANTS, Symbol, named
-from ..trace import Call, Value
+from ..symbols import Symbol, named
+from ..trace import Call, Derived, Value
 
 ROUNDING = 4096  # units in the last place that a formula may be off: 1e-12 in float64
 MOST_CANDIDATES = 40  # for the terms of a guess
@@ -105,7 +105,7 @@ def point_of_run(replay: Replay, calls: Iterable[Call]) -> Point:
 
 
 def shaken_point(
-    replay: Replay, calls: list[Call], derived: Mapping[Value, tuple[Callable[[Any], Any], Value]]
+    replay: Replay, calls: list[Call], derived: Mapping[Value, Derived]
 ) -> Point | None:
     """The same computation on other numbers; None if there is no second point.
 
@@ -138,7 +138,7 @@ def point_at(
     replay: Replay,
     calls: list[Call],
     given: Mapping[Value, Array],
-    derived: Mapping[Value, tuple[Callable[[Any], Any], Value]],
+    derived: Mapping[Value, Derived],
 ) -> Point | None:
     """The computation for some values of its leaves; None if it gives no numbers."""
     derived_too = {**given, **{x: function(given[y]) for x, (function, y) in derived.items()}}
@@ -160,21 +160,6 @@ def is_faithful(replay: Replay, calls: list[Call]) -> bool:
     except (ValueError, TypeError):  # an operand is unknown, even its shape
         return False
     return all(np.array_equal(again[x.output], x.output.array, equal_nan=True) for x in calls)
-
-
-def derived_from_others(values: Iterable[Value]) -> dict[Value, tuple[Callable[[Any], Any], Value]]:
-    """The arrays from outside that are ``1 - Y`` or the like of one with a name."""
-    inputs = [x for x in values if x.kind == "input" and x.dtype.kind == "f" and x.array.size]
-    sources = [y for y in inputs if y.name]
-    found = {}
-    for x in inputs:
-        for function, y in itertools.product(FORMS_OF_CONSTANTS, () if x.name else sources):
-            if x.shape in (y.shape, y.shape[::-1]) and np.array_equal(
-                np.asarray(function(named("", y.array)).array), x.array
-            ):
-                found[x] = function, y
-                break
-    return found
 
 
 def gradients_at(replay: Replay, arrays: Mapping[Value, Array]) -> dict[Value, Array]:

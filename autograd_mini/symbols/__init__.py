@@ -9,9 +9,7 @@ An expression is written in three languages: "python", ``W2.T @ dZ2 * (1 - A1**2
 """
 
 from .expressions import (
-    FORMS_OF_CONSTANTS,
     Symbol,
-    constants_of,
     definition_of,
     gradient_of,
     gradient_value,
@@ -26,9 +24,7 @@ from .writer import python_name, write
 
 __all__ = [
     "BOOKKEEPING",
-    "FORMS_OF_CONSTANTS",
     "Symbol",
-    "constants_of",
     "definition_of",
     "digits",
     "gradient_of",

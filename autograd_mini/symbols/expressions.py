@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import ChainMap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..core import ops
 from ..core.primitive import Operand, Primitive
-from ..trace import Call, Pull, Trace, Value
+from ..trace import Call, Pull, Value
 
 Known = Mapping[Value, "Symbol"]
 NOTHING_KNOWN: Known = {}
@@ -247,8 +246,14 @@ def gradient_value(value: Value) -> Value:
 
 
 def leaf_of(value: Value, known: Known) -> Symbol:
-    """What stands for a value without looking at how it was computed."""
-    return known[value] if value in known else Symbol(value.array, value.name)
+    """What stands for a value without looking at the calls that it was computed by."""
+    if value in known:
+        return known[value]
+    if value.name or not value.derived:
+        return Symbol(value.array, value.name)
+    symbol: Symbol = value.derived.function(leaf_of(value.derived.source, known))
+    symbol.array = value.array
+    return symbol
 
 
 def again(call: Call, operands: Known) -> Symbol:
@@ -277,47 +282,3 @@ def within(value: Value, known: Known, deepest: int) -> set[Value]:
         layer = [x for call in calls for x in values_among(call.operands) if x not in found]
         found.update(layer)
     return found
-
-
-def constants_of(run: Trace) -> dict[Value, Symbol]:
-    """The arrays from outside that are ``1 - Y``, ``-Y`` or ``Y.T`` of one that has a name.
-
-    Of arrays that a program computes without Tensors a run knows only the result.
-
-    Parameters
-    ----------
-    run : Trace
-
-    Returns
-    -------
-    dict of Value to Symbol
-        To be known when formulas are written.
-
-    Examples
-    --------
-    >>> import numpy as np, autograd_mini as ag
-    >>> a, y = ag.Tensor([0.5, 0.5], requires_grad=True), np.array([0.0, 1.0])
-    >>> with ag.trace() as run:
-    ...     rest = np.sum(y * a) + np.sum((1 - y) * a)
-    >>> known = constants_of(run.name({"a": a, "y": y}))
-    >>> write(symbol_of(run[rest], known), "text")
-    'sum(y (.) a) + sum((1 - y) (.) a)'
-    """
-    inputs = [x for x in run.values if x.kind == "input" and x.array.size > 1]
-    named_inputs = [x for x in inputs if x.name is not None and x.dtype.kind in "iuf"]
-    found: dict[Value, Symbol] = {}
-    for value in inputs:
-        for other, form in itertools.product(named_inputs, FORMS_OF_CONSTANTS):
-            if value.name is None and value not in found:
-                symbol = form(named(other.name or "", other.array))
-                if np.array_equal(symbol.array, value.array):
-                    symbol.array = value.array
-                    found[value] = symbol
-    return found
-
-
-FORMS_OF_CONSTANTS: tuple[Callable[[Symbol], Symbol], ...] = (
-    lambda x: ops.subtract(1, x),
-    ops.negative,
-    ops.transpose,
-)
