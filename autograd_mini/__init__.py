@@ -16,6 +16,7 @@ from .explain import explain, source
 from .explore import explore
 from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .numpy_functions import elu, gelu, log_sigmoid, silu
+from .program import compile
 from .trace import Trace, debug, trace
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "assign",
     "check",
     "compare",
+    "compile",
     "composite",
     "data",
     "debug",

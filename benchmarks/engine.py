@@ -19,113 +19,49 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
 
 import argparse
-import contextlib
 import functools
 import gc
-import importlib
-import importlib.util
-import itertools
 import json
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy import add, divide, exp, greater, log, maximum, multiply, subtract
 
 import autograd_mini as ag
 from autograd_mini.files import write_whole
+from benchmarks.measuring import (
+    Row,
+    collector_off,
+    in_turn,
+    installed,
+    machine,
+    table,
+    write_between,
+)
+from benchmarks.parties import (
+    Batch,
+    Run,
+    agree,
+    autograd_mini,
+    autograd_mini_assigning,
+    by_hand,
+    by_hand_with_buffers,
+    hips_autograd,
+    mygrad,
+    network,
+    pytorch,
+    pytorch_with_sgd,
+)
 
 HERE = Path(__file__).resolve().parent
-RATE = 0.1  # of the gradient descent
 OPS = 200  # in the chain
-
-
-class Row(NamedTuple):
-    """One number, beside what it has to reach; without a target it is there for comparison."""
-
-    part: str
-    quantity: str
-    value: float
-    unit: str
-    target: float | None = None
-
-    @property
-    def verdict(self) -> str:
-        """Whether the target, which is always an upper bound, is met."""
-        if self.target is None:
-            return ""
-        return "yes" if self.value <= self.target else "**no**"
-
-
-# ---- taking times -------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def collector_off() -> Iterator[None]:
-    """Run a block without Python's cyclic garbage collector."""
-    gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def in_turn(
-    contenders: dict[str, Callable[[], Any]],
-    repetitions: int,
-    before_turn: Callable[[], None] = lambda: None,
-    sample: float = 0.01,
-) -> dict[str, np.ndarray]:
-    """Time functions in turn.
-
-    Parameters
-    ----------
-    contenders : dict of callable
-        What is timed, each under its name.
-    repetitions : int
-        How often each takes its turn.
-    before_turn : callable
-        Called before each turn, untimed.
-    sample : float
-        About how long one turn takes, in seconds: a quick function is called often in a turn.
-
-    Returns
-    -------
-    dict of ndarray, shape (repetitions,)
-        Microseconds per call, one for each turn.
-    """
-    calls = {}
-    for name, function in contenders.items():
-        function()
-        start = time.perf_counter()
-        function()
-        calls[name] = max(1, round(sample / (time.perf_counter() - start)))
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for _ in range(repetitions):
-        for name, function in contenders.items():
-            before_turn()
-            start = time.perf_counter()
-            for _ in range(calls[name]):
-                function()
-            times[name].append((time.perf_counter() - start) / calls[name] * 1e6)
-    return {name: np.array(each) for name, each in times.items()}
-
-
-def installed(name: str) -> bool:
-    """Whether a library to compare with is there; a line says so if it is not."""
-    found = importlib.util.find_spec(name) is not None
-    if not found:
-        print(f"{name} is not installed and takes no part")
-    return found
 
 
 # ---- a chain of small ops -----------------------------------------------------------------------
@@ -173,231 +109,6 @@ def chain(repetitions: int) -> list[Row]:
 
 # ---- one step of gradient descent ---------------------------------------------------------------
 
-Batch = tuple[np.ndarray, np.ndarray]
-Step = Callable[[np.ndarray, np.ndarray], Any]  # examples and labels -> loss
-Run = tuple[Step, Callable[[], list[Any]]]  # the step, and what looks at the parameters after it
-
-
-def network(sizes: tuple[int, ...], examples: int) -> tuple[list[np.ndarray], Batch]:
-    """Weights and biases in turn, by He et al. (2015), and a batch of normal examples."""
-    random = np.random.default_rng(0)
-    parameters: list[np.ndarray] = []
-    for n_in, n_out in itertools.pairwise(sizes):
-        weight = random.normal(0, np.sqrt(2 / n_in), (n_out, n_in))
-        parameters += [weight.astype(np.float32), np.zeros(n_out, np.float32)]
-    x = random.standard_normal((examples, sizes[0])).astype(np.float32)
-    return parameters, (x, random.integers(0, sizes[-1], examples))
-
-
-def by_hand_with_buffers(parameters: list[np.ndarray], batch: Batch) -> Run:
-    """NumPy at its fastest: every array has its place before the first step."""
-    n, rate, share, one = len(batch[1]), np.float32(RATE), np.float32(1 / len(batch[1])), 1
-    weights, biases = parameters[0::2], parameters[1::2]
-    gradients = [np.empty_like(p) for p in parameters]
-    outputs = [np.empty((n, len(b)), np.float32) for b in biases]
-    cotangents = [np.empty_like(y) for y in outputs]
-    masks = [np.empty(y.shape, bool) for y in outputs]
-    hidden = list(zip([w.T for w in weights[:-1]], biases, outputs, strict=False))
-    backward = [
-        (cotangents[i].T, outputs[i - 1], gradients[2 * i], cotangents[i], gradients[2 * i + 1],
-         weights[i], cotangents[i - 1], masks[i - 1])
-        for i in range(len(weights) - 1, 0, -1)
-    ]  # fmt: skip
-    last_weight, last_bias, logits, g = weights[-1].T, biases[-1], outputs[-1], cotangents[-1]
-    g_first, g_first_transposed, (g_weight, g_bias) = cotangents[0], cotangents[0].T, gradients[:2]
-    largest, total, chosen = np.empty((n, 1), "f"), np.empty((n, 1), "f"), np.empty(n, "f")
-    row_starts, at = np.arange(n) * logits.shape[1], np.empty(n, np.intp)
-    logits_flat, g_flat, total_flat = logits.reshape(-1), g.reshape(-1), total.reshape(-1)
-    updates = list(zip(parameters, gradients, strict=True))
-
-    def step(x: np.ndarray, labels: np.ndarray) -> Any:
-        h = x
-        for w, b, y in hidden:
-            h.dot(w, out=y)
-            add(y, b, out=y)
-            h = maximum(y, 0, out=y)
-        h.dot(last_weight, out=logits)
-        add(logits, last_bias, out=logits)
-        maximum.reduce(logits, axis=1, keepdims=True, out=largest)
-        subtract(logits, largest, out=logits)
-        exp(logits, out=g)
-        add.reduce(g, axis=1, keepdims=True, out=total)
-        divide(g, total, out=g)
-        log(total, out=total)
-        add(row_starts, labels, out=at)
-        logits_flat.take(at, out=chosen, mode="clip")
-        loss = (add.reduce(total_flat) - add.reduce(chosen)) * share
-        g_flat[at] -= one
-        multiply(g, share, out=g)
-        for gy_transposed, h, g_w, gy, g_b, w, gh, positive in backward:
-            gy_transposed.dot(h, out=g_w)
-            add.reduce(gy, axis=0, out=g_b)
-            gy.dot(w, out=gh)
-            greater(h, 0, out=positive)
-            multiply(gh, positive, out=gh)
-        g_first_transposed.dot(x, out=g_weight)
-        add.reduce(g_first, axis=0, out=g_bias)
-        for p, g_p in updates:
-            multiply(g_p, rate, out=g_p)
-            subtract(p, g_p, out=p)
-        return loss
-
-    return step, lambda: parameters
-
-
-def by_hand(parameters: list[np.ndarray], batch: Batch) -> Run:
-    """NumPy as one would write it down."""
-    rows = np.arange(len(batch[1]))
-
-    def step(x: np.ndarray, labels: np.ndarray) -> Any:
-        weights, biases = parameters[0::2], parameters[1::2]
-        hidden = [x]
-        for w, b in zip(weights[:-1], biases, strict=False):
-            hidden.append(np.maximum(hidden[-1] @ w.T + b, 0))
-        z = hidden[-1] @ weights[-1].T + biases[-1]
-        z = z - z.max(axis=1, keepdims=True)
-        exponentials = np.exp(z)
-        totals = exponentials.sum(axis=1, keepdims=True)
-        loss = np.mean(np.log(totals[:, 0]) - z[rows, labels])
-        g = exponentials / totals
-        g[rows, labels] -= 1
-        g /= len(labels)
-        for i in range(len(weights) - 1, -1, -1):
-            g_weight, g_bias = g.T @ hidden[i], g.sum(axis=0)
-            if i:
-                g = (g @ weights[i]) * (hidden[i] > 0)
-            weights[i] -= RATE * g_weight
-            biases[i] -= RATE * g_bias
-        return loss
-
-    return step, lambda: parameters
-
-
-def autograd_mini(parameters: list[np.ndarray], batch: Batch, assigning: bool = False) -> Run:
-    """Run the engine of this repository, with its fused ops; two ways to update."""
-    tensors: list[Any] = [ag.Tensor(p, requires_grad=True) for p in parameters]
-    *hidden, (last_weight, last_bias) = zip(tensors[0::2], tensors[1::2], strict=True)
-    relu, linear = ag.relu, ag.nn.functional.linear
-    cross_entropy = ag.nn.functional.cross_entropy
-
-    def step(x: np.ndarray, labels: np.ndarray) -> Any:
-        h = x
-        for w, b in hidden:
-            h = relu(linear(h, w, b))
-        loss = cross_entropy(linear(h, last_weight, last_bias), labels)
-        loss.backward()
-        if assigning:
-            with ag.no_grad():
-                for p in tensors:
-                    p -= RATE * p.grad
-                    p.grad = None
-        else:
-            for p in tensors:
-                p.data -= RATE * p.grad.data
-                p.grad = None
-        return loss
-
-    return step, lambda: [p.data for p in tensors]
-
-
-def autograd_mini_assigning(parameters: list[np.ndarray], batch: Batch) -> Run:
-    """Update by `with ag.no_grad(): p -= rate * p.grad`."""
-    return autograd_mini(parameters, batch, assigning=True)
-
-
-def pytorch(parameters: list[np.ndarray], batch: Batch, optimiser: bool = False) -> Run:
-    """PyTorch, eager, on one thread, updated by hand or by its SGD."""
-    torch: Any = importlib.import_module("torch")
-    torch.set_num_threads(1)
-    functional = torch.nn.functional
-    tensors = [torch.tensor(p, requires_grad=True) for p in parameters]
-    *hidden, (last_weight, last_bias) = zip(tensors[0::2], tensors[1::2], strict=True)
-    x, labels = map(torch.from_numpy, batch)
-    linear, relu, cross_entropy = functional.linear, functional.relu, functional.cross_entropy
-    descent = torch.optim.SGD(tensors, lr=RATE, foreach=True)
-
-    def step(_x: np.ndarray, _labels: np.ndarray) -> Any:
-        h = x
-        for w, b in hidden:
-            h = relu(linear(h, w, b))
-        loss = cross_entropy(linear(h, last_weight, last_bias), labels)
-        loss.backward()
-        if optimiser:
-            descent.step()
-            descent.zero_grad()
-        else:
-            with torch.no_grad():
-                for p in tensors:
-                    p.sub_(p.grad, alpha=RATE)
-                    p.grad = None
-        return loss.detach()
-
-    return step, lambda: [p.detach().numpy() for p in tensors]
-
-
-def pytorch_with_sgd(parameters: list[np.ndarray], batch: Batch) -> Run:
-    """PyTorch with its optimiser."""
-    return pytorch(parameters, batch, optimiser=True)
-
-
-def mygrad(parameters: list[np.ndarray], batch: Batch) -> Run:
-    """MyGrad, with its fused loss and without its guards of memory, which cost time."""
-    mg: Any = importlib.import_module("mygrad")
-    relu = importlib.import_module("mygrad.nnet.activations").relu
-    softmax_crossentropy = importlib.import_module("mygrad.nnet.losses").softmax_crossentropy
-    mg.turn_memory_guarding_off()
-    tensors = [mg.tensor(p, copy=False) for p in parameters]
-    *hidden, (last_weight, last_bias) = zip(tensors[0::2], tensors[1::2], strict=True)
-
-    def step(x: np.ndarray, labels: np.ndarray) -> Any:
-        h: Any = x
-        for w, b in hidden:
-            h = relu(mg.matmul(h, w.T) + b)
-        loss = softmax_crossentropy(mg.matmul(h, last_weight.T) + last_bias, labels)
-        loss.backward()
-        for p in tensors:
-            p.data -= RATE * p.grad
-            p.null_grad()
-        return loss.data
-
-    return step, lambda: [p.data for p in tensors]
-
-
-def hips_autograd(parameters: list[np.ndarray], batch: Batch) -> Run:
-    """HIPS autograd."""
-    anp: Any = importlib.import_module("autograd.numpy")
-
-    rows = np.arange(len(batch[1]))
-
-    def loss_of(parameters: list[Any], x: np.ndarray, labels: np.ndarray) -> Any:
-        *hidden, (last_weight, last_bias) = zip(parameters[0::2], parameters[1::2], strict=True)
-        h = x
-        for w, b in hidden:
-            h = anp.maximum(anp.dot(h, w.T) + b, 0)
-        z = anp.dot(h, last_weight.T) + last_bias
-        z = z - anp.max(z, axis=1, keepdims=True)
-        return anp.mean(anp.log(anp.sum(anp.exp(z), axis=1)) - z[rows, labels])
-
-    value_and_gradients = importlib.import_module("autograd").value_and_grad(loss_of)
-
-    def step(x: np.ndarray, labels: np.ndarray) -> Any:
-        loss, gradients = value_and_gradients(parameters, x, labels)
-        for p, g in zip(parameters, gradients, strict=True):
-            p -= RATE * g
-        return loss
-
-    return step, lambda: parameters
-
-
-def agree(runs: dict[str, Run], batch: Batch) -> None:
-    """Raise unless all contenders find the same losses and weights in ten steps."""
-    losses = {name: [float(step(*batch)) for _ in range(10)] for name, (step, _) in runs.items()}
-    reference = next(iter(runs))
-    for name, (_, weights) in runs.items():
-        np.testing.assert_allclose(losses[name], losses[reference], rtol=2e-6, err_msg=name)
-        for ours, theirs in zip(weights(), runs[reference][1](), strict=True):
-            np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-6, err_msg=name)
-
 
 def descent(
     part: str, sizes: tuple[int, ...], examples: int, repetitions: int, rivals: bool, target: float
@@ -422,16 +133,9 @@ def descent(
     parameters, batch = network(sizes, examples)
     runs = {name: make([p.copy() for p in parameters], batch) for name, make in makers.items()}
     agree(runs, batch)
-    steps: dict[str, Callable[[], Any]] = {
-        name: functools.partial(step, *batch) for name, (step, _) in runs.items()
-    }
-
-    def start_anew() -> None:  # a network that has learned its batch computes with subnormals
-        for _, weights in runs.values():
-            for now, initial in zip(weights(), parameters, strict=True):
-                np.copyto(now, initial)
-
-    times = in_turn(steps, repetitions, start_anew)
+    # a network that has learned its batch computes with subnormals: each turn starts anew
+    steps = {name: run.on(*batch) for name, run in runs.items()}
+    times = in_turn(steps, repetitions, lambda name: runs[name].restart())
     rows = [Row(part, name, float(np.median(t)), "us") for name, t in times.items()]
     targets: dict[str, float | None] = {"hand-written with buffers": target}
     targets |= dict.fromkeys(names_of_rivals, 1.0 if rivals else None)
@@ -588,40 +292,6 @@ PARTS: dict[str, Callable[[int], list[Row]]] = {
 REPETITIONS = {"chain": 100, "small": 200, "large": 100, "depth": 100, "import": 40}
 
 
-def machine() -> str:
-    """What the numbers were taken on."""
-    processor = platform.machine()
-    with contextlib.suppress(OSError):
-        facts = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        names = [line.split(":", 1)[1].strip() for line in facts if line.startswith("model name")]
-        processor = f"{names[0]} ({processor})" if names else processor
-    return (
-        f"{processor}, {os.cpu_count()} cores, {platform.system()}, "
-        f"Python {platform.python_version()}, NumPy {np.__version__}"
-    )
-
-
-def table(rows: list[Row]) -> str:
-    """The numbers as a table in Markdown."""
-    lines = ["| part | quantity | measured | target | met |", "|---|---|---:|---:|:-:|"]
-    for row in rows:
-        target = "" if row.target is None else f"{row.target:g} {row.unit}"
-        digits = 0 if row.unit in ("objects", "bytes") else 2 if row.value < 100 else 0
-        measured = f"{row.value:.{digits}f} {row.unit}"
-        lines.append(f"| {row.part} | {row.quantity} | {measured} | {target} | {row.verdict} |")
-    return "\n".join(lines)
-
-
-def write_readme(rows: list[Row], marker: str) -> None:
-    """Put the table between the two comments of README.md that have a marker."""
-    path = HERE / "README.md"
-    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
-    before, rest = path.read_text(encoding="utf-8").split(begin)
-    _, after = rest.split(end)
-    text = f"{before}{begin}\nMeasured on {machine()}.\n\n{table(rows)}\n{end}{after}"
-    write_whole(path, text.encode())
-
-
 def measure(
     module: str,
     description: str | None,
@@ -649,7 +319,8 @@ def measure(
         numbers = {"machine": machine(), "rows": [row._asdict() for row in rows]}
         write_whole(options.json, (json.dumps(numbers, indent=1) + "\n").encode())
     if options.readme:
-        write_readme(rows, module)
+        text = f"Measured on {machine()}.\n\n{table(rows)}"
+        write_between(HERE / "README.md", module, text)
 
 
 def main(arguments: list[str] | None = None) -> None:

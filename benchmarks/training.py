@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from autograd_mini import data, nn, optim
-from benchmarks.engine import Row, in_turn, installed, measure
+from benchmarks.engine import measure
+from benchmarks.measuring import Row, in_turn, installed
 
 Step = Callable[[], float]  # one update; gives the loss that there was before it
 Restart = Callable[[], Any]  # back to the first weights
@@ -135,12 +136,9 @@ def compared(
     losses = {name: [step() for _ in range(20)] for name, (step, _) in runs.items()}
     for name, theirs in losses.items():
         np.testing.assert_allclose(losses["autograd_mini"], theirs, rtol=1e-5, err_msg=name)
-
-    def start_anew() -> None:  # a network that has learned its batch computes with subnormals
-        for _, restart in runs.values():
-            restart()
-
-    times = in_turn({name: step for name, (step, _) in runs.items()}, repetitions, start_anew)
+    # a network that has learned its batch computes with subnormals: each turn starts anew
+    steps = {name: step for name, (step, _) in runs.items()}
+    times = in_turn(steps, repetitions, lambda name: runs[name][1]())
     return side_by_side(part, times, dict.fromkeys(times, target))
 
 

@@ -1,13 +1,15 @@
 """python examples/07_mnist.py: handwritten digits, by a network 784-128-64-10 or, --lenet, a LeNet.
 
 The gradient three ways on a few images, in the lecture's notation with examples in rows; the bare
-training loop; then `ag.fit`, ten epochs of Adam with a cosine schedule, or five for the LeNet. It
-needs MNIST: --data FOLDER, or the environment variable AUTOGRAD_MINI_DATA, else it is downloaded,
-12 MB. With --short and no folder, the small digits that ship stand in for it.
+training loop, and with --compile what its replay gains; then `ag.fit`, ten epochs of Adam with a
+cosine schedule, or five for the LeNet. It needs MNIST: --data FOLDER, or the environment variable
+AUTOGRAD_MINI_DATA, else it is downloaded, 12 MB. With --short and no folder, the small digits that
+ship stand in for it.
 """
 
 import math
 import os
+import timeit
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from autograd_mini.training import accuracy
 arguments = parser(__doc__)
 arguments.add_argument("--data", type=Path, metavar="FOLDER", help="where the files of MNIST are")
 arguments.add_argument("--lenet", action="store_true", help="train a LeNet, for some minutes")
+arguments.add_argument("--compile", action="store_true", help="show what ag.compile gains")
 arguments.add_argument("--seed", type=int, default=0, help="of all random numbers")
 options = arguments.parse_args()
 rng = np.random.default_rng(options.seed)
@@ -202,15 +205,32 @@ if options.short:
 model = new(rng)
 optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 print("\nthe bare loop: 20 updates by stochastic gradient descent with momentum")
-for update, (X_batch, y_batch) in enumerate(data.batches(X_train, y_train, size, rng)):
+
+
+def step(X_batch, y_batch):
+    """Make one update and return the cost before it."""
     L = functional.cross_entropy(model(X_batch), y_batch)
-    if update in (0, 5, 10, 20):
-        print(f"  after {update:2} updates, L = {L.item():.3f} on a batch of {len(y_batch)}")
-    if update == 20:
-        break
     optimizer.zero_grad()
     L.backward()
     optimizer.step()
+    return L
+
+
+def milliseconds(function, *args):
+    """Return the median time of a call, of 20, after some for warming up."""
+    times = [timeit.timeit(lambda: function(*args), number=1) for _ in range(25)]
+    return 1000 * np.median(times[5:])
+
+
+for update, batch in enumerate(data.batches(X_train, y_train, size, rng)):
+    L = step(*batch)
+    if update in (0, 5, 10, 20):
+        print(f"  after {update:2} updates, L = {L.item():.3f} on a batch of {len(batch[1])}")
+    if update == 20:
+        break
+if options.compile:
+    eager, replayed = milliseconds(step, *batch), milliseconds(ag.compile(step), *batch)
+    print(f"  an update takes {eager:.2f} ms, replayed by ag.compile {replayed:.2f} ms")
 
 # ---- the real run --------------------------------------------------------------------------------
 

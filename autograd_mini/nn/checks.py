@@ -25,4 +25,4 @@ def whole(name: str, value: Any, least: int) -> int:
 
 def is_read_only(tensor: Tensor) -> bool:
     """Whether the array of a Tensor cannot be written, as one from a file that is mapped."""
-    return isinstance(tensor.data, np.ndarray) and not tensor.data.flags.writeable
+    return isinstance(tensor._data, np.ndarray) and not tensor._data.flags.writeable

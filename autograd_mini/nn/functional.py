@@ -12,8 +12,9 @@ import numpy as np
 
 from ..core.graph import Array
 from ..core.ops import leaky_relu, log_softmax, relu, sigmoid, softmax, softplus, tanh
-from ..core.tensor import unwrapped
+from ..core.tensor import Tensor, unwrapped
 from ..numpy_functions import as_array, elu, gelu, log_sigmoid, silu
+from ..program.capture import capturing, check
 from . import init, ops
 from .convolution import avg_pool2d, conv2d, max_pool2d
 from .ops import averaged, binary_cross_entropy_with_logits, cross_entropy
@@ -123,8 +124,7 @@ def dropout(x: Array, p: float, *, training: bool, rng: np.random.Generator) -> 
     p, x = below_one(p), as_array(x)
     if not training:
         return x
-    kept = init.generator(rng).random(x.shape, dtype=np.float32) >= p
-    return x * (kept / np.asarray(1 - p, x.dtype if x.dtype.kind == "f" else None))
+    return x * ops.dropout_mask(x, p=p, rng=init.generator(rng))
 
 
 # ---- losses -------------------------------------------------------------------------------------
@@ -171,20 +171,35 @@ def binary_cross_entropy(probabilities: Array, targets: Array, *, reduction: str
     """
     p, t = as_array(probabilities), as_array(targets)
     ops.refuse_other_shape(p, t)
-    ops.refuse_impossible_targets(unwrapped(t))
-    data = unwrapped(p)
-    if ((data < 0) | (data > 1)).any():
-        raise ValueError(
-            f"these probabilities reach from {np.nanmin(data):.4g} to {np.nanmax(data):.4g}, "
-            f"but they are in [0, 1]: apply sigmoid, or give these numbers to "
-            f"binary_cross_entropy_with_logits"
-        )
+    check(ops.refuse_impossible_targets, t)
+    check(refuse_what_is_no_probability, p)
+    data = p.detach() if capturing() and isinstance(p, Tensor) else unwrapped(p)
     dtype = np.result_type(data.dtype, np.float16)
     tiny = max(math.exp(-100), float(np.finfo(dtype).tiny))  # where 1 / p does not overflow
     impossible, certain = data < tiny, data >= 1  # a NaN is neither, and stays one
     yes = np.where(impossible, -100, np.log(np.where(impossible, 1, p)))
     no = np.where(certain, -100, np.log1p(-np.where(certain, 0, p)))
     return averaged(-(t * yes + (1 - t) * no), reduction)
+
+
+def refuse_what_is_no_probability(p: Array) -> None:
+    """Raise if a number is not in [0, 1]."""
+    if ((p < 0) | (p > 1)).any():
+        raise ValueError(
+            f"these probabilities reach from {np.nanmin(p):.4g} to {np.nanmax(p):.4g}, "
+            f"but they are in [0, 1]: apply sigmoid, or give these numbers to "
+            f"binary_cross_entropy_with_logits"
+        )
+
+
+def refuse_what_is_no_logarithm(log_p: Array) -> None:
+    """Raise if a number is no logarithm of a probability, by more than rounding."""
+    largest = log_p.max() if log_p.size else 0
+    if largest > 1e-6:
+        raise ValueError(
+            f"the logarithm of a probability is at most 0, and the largest output is "
+            f"{largest:.4g}: apply log_softmax to logits, or give them to cross_entropy"
+        )
 
 
 def nll_loss(log_probabilities: Array, labels: Array, *, reduction: str = "mean") -> Array:
@@ -221,16 +236,12 @@ def nll_loss(log_probabilities: Array, labels: Array, *, reduction: str = "mean"
     array([0.6931, 0.1054])
     """
     log_p, t = as_array(log_probabilities), as_array(labels)
-    probabilities = ops.are_probabilities(log_p, unwrapped(t))
-    largest = unwrapped(log_p).max() if log_p.size else 0
-    if largest > 1e-6:  # more than rounding
-        raise ValueError(
-            f"the logarithm of a probability is at most 0, and the largest output is "
-            f"{largest:.4g}: apply log_softmax to logits, or give them to cross_entropy"
-        )
-    if probabilities:
+    check(ops.are_probabilities, log_p, t)
+    check(refuse_what_is_no_logarithm, log_p)
+    if t.shape == log_p.shape:
         return averaged(-np.sum(t * log_p, axis=-1), reduction)
-    flat = ops.checked_labels(log_p, unwrapped(t)).reshape(-1)
+    check(ops.checked_labels, log_p, t)
+    flat = (t if capturing() else unwrapped(t)).reshape(-1)
     chosen = log_p.reshape((flat.size, log_p.shape[-1]))[np.arange(flat.size), flat]
     return averaged(-chosen.reshape(t.shape), reduction)
 

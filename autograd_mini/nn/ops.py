@@ -271,3 +271,10 @@ def binary_cross_entropy_with_logits(
     refuse_impossible_targets(targets)
     losses = targets * softplus.kernel(-logits) + (1 - targets) * softplus.kernel(logits)
     return averaged(losses, reduction)
+
+
+@primitive(r"\mathrm{mask}($x)")
+def dropout_mask(x: Array, *, p: float, rng: np.random.Generator) -> Array:
+    """0 with probability ``p``, else ``1 / (1 - p)``: drawn anew in each call."""
+    kept = rng.random(x.shape, dtype=np.float32) >= p
+    return kept / np.asarray(1 - p, x.dtype if x.dtype.kind == "f" else None)

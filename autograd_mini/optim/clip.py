@@ -10,17 +10,29 @@ import numpy as np
 
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, write
+from ..program.capture import capturing
 from .optimizers import POSITIVE, checked, listed, with_gradients
 
 
 @primitive(r"\lVert $gradients \rVert")
-def global_norm(*gradients: Any) -> Any:
-    """The norm of all gradients as one vector, in float64, scaled so that squares fit in there."""
+def global_norm(*gradients: Any, places: tuple[int, ...] = ()) -> Any:
+    """The norm of all gradients as one vector, in float64, scaled so that squares fit in there.
+
+    ``places`` says which parameters they belong to.
+    """
     vectors = [np.asarray(g, dtype=np.float64).ravel() for g in gradients]
     _, exponent = math.frexp(max([float(np.abs(v).max(initial=0)) for v in vectors]))
     norms = [np.linalg.norm(np.ldexp(v, -exponent)) for v in vectors]
     with np.errstate(over="ignore"):
-        return np.asarray(np.ldexp(math.hypot(*norms), exponent))
+        norm = np.asarray(np.ldexp(math.hypot(*norms), exponent))
+    if not np.isfinite(norm):
+        worst = [i for i, v in zip(places, vectors, strict=False) if not np.isfinite(v).all()]
+        cause = f"because of parameter {worst[0]}" if worst else "too large to be a number"
+        raise FloatingPointError(
+            f"the norm of the gradients is {norm.item()}, {cause}: no gradient was changed. Find "
+            f"the op with `with ag.debug():`"
+        )
+    return norm
 
 
 @primitive(r"\min(1, c / $norm) $gradient")
@@ -29,13 +41,25 @@ def shortened(gradient: Any, norm: Any, *, max_norm: float, out: Any) -> Any:
     return np.multiply(gradient, max_norm / norm.item() if norm > max_norm else 1.0, out=out)
 
 
+@primitive(r"\text{all numbers}")
+def all_numbers(*gradients: Any, places: tuple[int, ...]) -> Any:
+    """True; where a gradient holds a NaN it raises."""
+    for i, gradient in zip(places, gradients, strict=True):
+        if np.isnan(gradient).any():
+            raise FloatingPointError(
+                f"the gradient of parameter {i} holds a NaN: no gradient was changed. Find the op "
+                f"with `with ag.debug():`"
+            )
+    return np.asarray(True)
+
+
 @primitive(r"\operatorname{clip}($gradient)")
 def clipped(gradient: Any, *, max_value: float, out: Any) -> Any:
     """A gradient with bounded elements."""
     return np.clip(gradient, -max_value, max_value, out=out)
 
 
-def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
+def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Any:
     """Scale all gradients by one factor, so that their norm is at most ``max_norm``.
 
     The direction of the step stays.  Call it between ``backward()`` and ``step()``.
@@ -51,6 +75,8 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     -------
     float
         The norm before: the root of the sum of all squares of all gradients, computed in float64.
+        In a function that `autograd_mini.compile` captures it is a Tensor of shape () instead,
+        since a replay has another norm.
 
     Raises
     ------
@@ -79,17 +105,11 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> float:
     """
     max_norm = checked("max_norm", max_norm, ("a positive number", math.ulp(0.0), math.inf))
     found = with_gradients(listed(parameters))
-    norm = global_norm(*[gradient for _, _, gradient in found])
-    if not np.isfinite(norm.data):
-        worst = [i for i, _, gradient in found if not np.isfinite(gradient.data).all()]
-        cause = f"because of parameter {worst[0]}" if worst else "too large to be a number"
-        raise FloatingPointError(
-            f"the norm of the gradients is {norm.item()}, {cause}: no gradient was changed. Find "
-            f"the op with `with ag.debug():`"
-        )
+    places = tuple([i for i, _, _ in found])
+    norm = global_norm(*[gradient for _, _, gradient in found], places=places)
     for _, _, gradient in found:
         write(gradient, shortened, (gradient, norm), {"max_norm": max_norm})
-    return float(norm.item())
+    return norm if capturing() else float(norm.item())
 
 
 def clip_grad_value(parameters: Iterable[Tensor], max_value: float) -> None:
@@ -125,11 +145,7 @@ def clip_grad_value(parameters: Iterable[Tensor], max_value: float) -> None:
     """
     max_value = checked("max_value", max_value, POSITIVE)
     found = with_gradients(listed(parameters))
-    for i, _, gradient in found:
-        if np.isnan(gradient.data).any():
-            raise FloatingPointError(
-                f"the gradient of parameter {i} holds a NaN: no gradient was changed. Find the op "
-                f"with `with ag.debug():`"
-            )
+    places = tuple([i for i, _, _ in found])
+    all_numbers(*[gradient for _, _, gradient in found], places=places)
     for _, _, gradient in found:
         write(gradient, clipped, (gradient,), {"max_value": max_value})

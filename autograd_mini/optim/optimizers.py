@@ -241,7 +241,7 @@ def descent(
     parameter: Any, gradient: Any, rate: Any, *, weight_decay: float = 0.0, out: Any
 ) -> Any:
     """Gradient descent."""
-    change = decayed(gradient, parameter, weight_decay) * float(rate)
+    change = decayed(gradient, parameter, weight_decay) * rate.astype(parameter.dtype)
     return np.subtract(parameter, change, out=out)
 
 
