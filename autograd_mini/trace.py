@@ -12,7 +12,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
@@ -23,7 +23,8 @@ from .core.graph import Node, leading_to, listen, newest_first
 from .core.primitive import Primitive
 from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
 
-PACKAGE = os.path.dirname(__file__)  # noqa: PTH120 - pathlib is slow to import
+PACKAGE = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - pathlib is slow to import
+NUMPY = os.path.dirname(np.__file__) + os.sep  # noqa: PTH120
 
 
 class Observer(Protocol):
@@ -68,22 +69,30 @@ class Source(NamedTuple):
         return f"{os.path.basename(self.file)}:{self.line}"  # noqa: PTH119
 
 
-def called_from() -> tuple[Source | None, set[Any]]:
-    """The user's line that led here, and all functions of the engine that are at work.
+class Place(NamedTuple):
+    """An instruction of the user's program, which Python knows the very columns of."""
+
+    code: CodeType
+    offset: int
+
+
+def called_from() -> tuple[Source | None, set[Any], Place | None]:
+    """The user's line that led here, all functions of the engine that are at work, and the place.
 
     The rule of an op that the user has declared is the user's line, too, with the engine around it.
     """
     passed: set[Any] = set()
     source: Source | None = None
+    place: Place | None = None
     frame: FrameType | None = sys._getframe(1)
     while frame:
         code = frame.f_code
-        if code.co_filename.startswith((PACKAGE, np.__path__[0])):
+        if code.co_filename.startswith((PACKAGE, NUMPY)):
             passed.add(code)
         elif source is None:
-            source = Source(code.co_filename, frame.f_lineno)
+            source, place = Source(code.co_filename, frame.f_lineno), Place(code, frame.f_lasti)
         frame = frame.f_back
-    return source, passed
+    return source, passed, place
 
 
 class Scope:
@@ -122,6 +131,7 @@ class Failure(NamedTuple):
     operands: list[Value]
     message: str
     source: Source | None
+    scopes: tuple[Scope, ...] = ()
 
 
 class Derived(NamedTuple):
@@ -154,6 +164,8 @@ class Value:
         ``1 - Y``, ``-Y`` or ``Y.T``.
     kept : bool
         False if a run made from a graph could not find out what the array held: it may differ.
+    changed : bool
+        Whether that is so because the array was written since, by an update.
     """
 
     def __init__(
@@ -169,6 +181,7 @@ class Value:
         self.shares: list[Pull] = []
         self.derived: Derived | None = None
         self.kept = True
+        self.changed = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -203,6 +216,8 @@ class Call:
         In a rule: the share of a gradient that this call helps to compute.
     source : Source or None
         The line of the user's program; for a rule, that of the forward call.
+    place : Place or None
+        In a forward call: the instruction on that line.
     scopes : tuple of Scope
         The calls of modules in which it happened, the outermost first; for a rule, those of the
         forward call.
@@ -223,6 +238,7 @@ class Call:
         self.phase = phase
         self.pull = pull
         self.source = source
+        self.place: Place | None = None
         self.scopes: tuple[Scope, ...] = ()
         self.output: Value
 
@@ -294,7 +310,9 @@ class Trace:
         self._seeds: list[Value] = []
         self._scopes: tuple[Scope, ...] = ()
         self._modules: dict[int, list[Scope]] = {}  # calls of outermost ones
+        self._entered: dict[int, Scope] = {}  # the latest call of each module
         self._paths: dict[int, str] = {}
+        self._others: list[Value] = []  # arrays that have names, of which parts occur
         self._names: dict[int, str] = {}  # of the modules' arrays
         self._provisional: set[Value] = set()  # those that have a name from there
         self._by_array: dict[int, Value] = {}
@@ -313,8 +331,9 @@ class Trace:
         A graph keeps what the rules ask for, and the Tensors in ``names`` have their arrays.  Other
         results are computed again, and an operand that no rule asks for is inferred from the
         result.  Where that is unknown too, the operand is taken as zero: it enters as an added
-        constant, and no derivative depends on it.  Values that depend on such a zero have ``kept``
-        False.
+        constant, and no derivative depends on it.  Such a zero has ``kept`` False, and so has what
+        can only be computed from it.  A parameter that an update has changed since is not what the
+        results were computed from: it has ``kept`` False and ``changed`` True.
 
         Parameters
         ----------
@@ -334,7 +353,7 @@ class Trace:
         Raises
         ------
         RuntimeError
-            If nothing was recorded, or the values of a leaf are gone.
+            If nothing was recorded.
 
         Examples
         --------
@@ -352,8 +371,9 @@ class Trace:
         for tensor in (y, *(names or {}).values()):
             if isinstance(tensor, Tensor) and tensor._node is not None:
                 kept.setdefault(tensor._node, tensor.data)
+        used = {parent: node for node in reversed(order) for parent in node.parents}  # first
         for node in order:
-            run._restore(node, kept.get(node))
+            run._restore(node, kept.get(node), used.get(node, node))
             tensor = node.tensor and node.tensor()
             if gradients and tensor is not None and tensor.grad is not None:
                 run._by_node[node].gradient = Value(tensor.grad.data, "result", None, None)
@@ -374,8 +394,8 @@ class Trace:
         RuntimeError
             If nothing was recorded, or an array that is needed has been changed in place since.
         """
-        wanted = {*by}
-        targets = [node for node, value in self._by_node.items() if value in wanted]
+        wanted = {id(value.live) for value in by}  # of which an update makes another value
+        targets = [node for node, value in self._by_node.items() if id(value.live) in wanted]
         if isinstance(y, Value):
             y = wrap(y.live, next((node for node, v in self._by_node.items() if v is y), None))
         order = leading_to(targets, newest_first(history(y)))
@@ -387,15 +407,16 @@ class Trace:
         """What was differentiated last; None if the run has not gone backward."""
         return self._seeds[-1] if self._seeds else None
 
-    def differentiated(self, wrt: Iterable[Any] | None = None) -> tuple[Value, list[Value]]:
+    def differentiated(self, wrt: Any = None) -> tuple[Value, list[Value]]:
         """The cost of the run, and the values by which its gradients are wanted.
 
         A run that has not gone backward, or not to all of these, does so now, from what its
-        function returned or from the last number that it computed.
+        function returned or from the last number that it computed.  So does one that ended with a
+        number made of gradients, such as the norm of one: this is then the cost.
 
         Parameters
         ----------
-        wrt : iterable of str, Tensor, ndarray or Value, optional
+        wrt : str, Tensor, ndarray or Value, or iterable of them, optional
             Which values; by default all parameters that the cost was computed from.
 
         Returns
@@ -405,9 +426,10 @@ class Trace:
         Raises
         ------
         KeyError
-            If something in ``wrt`` does not occur in the run.
+            If something in ``wrt`` does not occur in the run, or is the name of several things.
         ValueError
-            If there is no number to differentiate, or it does not depend on something in ``wrt``.
+            If there is no number to differentiate, it does not depend on something in ``wrt``, or
+            nothing is in ``wrt``.
         RuntimeError
             If an array that is needed has been changed in place since.
 
@@ -419,13 +441,16 @@ class Trace:
         >>> float(cost.array), float(by.gradient.array)
         (4.0, 4.0)
         """
-        wanted = None if wrt is None else [x if isinstance(x, Value) else self[x] for x in wrt]
-        cost = self.cost or self._last_number()
+        if isinstance(wrt, str | Tensor | np.ndarray | Value):
+            wrt = [wrt]
+        wanted = None if wrt is None else [self._only(x) for x in wrt]
+        if wanted == []:
+            raise ValueError("wrt is empty: name at least one quantity, or leave it out")
+        cost = self._number()
         parameters = [value for value in self.values if value.kind == "parameter"]
-        missing = [x for x in wanted or () if x.gradient is None]
-        if self.cost is None or missing:
-            self.differentiate(cost, [*parameters, *missing])
-        for value in missing:
+        if self.cost is not cost or any(x.gradient is None for x in wanted or ()):
+            self.differentiate(cost, [*parameters, *(wanted or ())])
+        for value in wanted or ():
             if value.gradient is None:
                 raise ValueError(
                     f"{cost.name or 'the cost'} does not depend on {value.name or repr(value)}, or "
@@ -435,17 +460,28 @@ class Trace:
             wanted = [value for value in parameters if value.gradient]
         return cost, wanted
 
-    def _last_number(self) -> Value:
-        """What a run is taken to be for: the number that it ended with."""
-        recorded = {*self._by_node.values()}
+    def _only(self, which: Any) -> Value:
+        """The value that something stands for; by a name, if no other thing has it too."""
+        if isinstance(which, str):
+            arrays = {id(value.live) for value in self.values if value.name == which}
+            if len(arrays) > 1:
+                raise KeyError(f"{len(arrays)} arrays are called {which}: give the Tensor itself")
+        return which if isinstance(which, Value) else self[which]
+
+    def _number(self) -> Value:
+        """What a run is for: the number that it went backward from, or that it ended with."""
+        recorded = {x for node, x in self._by_node.items() if node.primitive is not None}
         result = self.find(self.result) if isinstance(self.result, Tensor) else None
         outputs = [result] if result else [call.output for call in reversed(self.forward)]
-        for value in outputs:
-            if value.array.size == 1 and value in recorded:
-                return value
+        numbers = [value for value in outputs if value.array.size == 1 and value in recorded]
+        if self.cost and not (numbers and is_made_of_gradients(numbers[0])):
+            return self.cost
+        if numbers:
+            return numbers[0]
+        failed = f"; it ended in {self.failure.op}: {self.failure.message}" if self.failure else ""
         raise ValueError(
-            "this run has no number that depends on a Tensor with requires_grad=True, so there is "
-            "nothing to differentiate: record the computation of a cost"
+            f"this run has no number that depends on a Tensor with requires_grad=True, so there is "
+            f"nothing to differentiate{failed or ': record the computation of a cost'}"
         )
 
     def __enter__(self) -> Trace:
@@ -493,7 +529,9 @@ class Trace:
         """Give values the names of variables, such as ``locals()``.
 
         What is no array of this run is passed over, and so is a second name for the same array.
-        Numbers are remembered in `numbers`, and the names of modules are those of their calls.
+        An array that was written in place stands for several values: all have its name, and
+        ``run["w"]`` is the first.  Numbers are remembered in `numbers`, and the names of modules
+        are those of their calls.
 
         Parameters
         ----------
@@ -505,15 +543,26 @@ class Trace:
         Trace
             This one.
         """
+        of_array: dict[int, list[Value]] = {}
+        for value in self.values:
+            of_array.setdefault(id(value.live), []).append(value)
         for name, thing in names.items():
-            value = self.find(thing)
-            if value is not None and (value.name is None or value in self._provisional):
-                value.name = name
-                self._provisional.discard(value)
-            elif isinstance(thing, int | float) and not isinstance(thing, bool):
+            found = self.find(thing)
+            for value in of_array[id(found.live)] if found else ():
+                if value.name is None or value in self._provisional:
+                    value.name = name
+                    self._provisional.discard(value)
+            if found is None and isinstance(thing, int | float) and not isinstance(thing, bool):
                 self.numbers.setdefault(name, thing)
             for scope in self._modules.get(id(thing), ()):
                 scope.name = name
+        self._others += [
+            Value(thing, "input", None, name)
+            for name, thing in names.items()
+            if type(thing) is np.ndarray and thing.size <= VIEWED and self.find(thing) is None
+        ]
+        for value, derived in views(self.values, self._others).items():
+            value.derived = derived
         given = {value: value.name for value in self.values if value.name}
         for value, derived in derived_from_others(self.values, given).items():
             value.derived = derived
@@ -540,13 +589,13 @@ class Trace:
 
     def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
         """Write a call down."""
-        source, passed = called_from()
+        source, passed, place = called_from()
         backward = not passed.isdisjoint(GOING_BACKWARD)
         pull = self._pulling if graph.pull_back.__code__ in passed else None
         overwritten = self._overwritten
         used = tuple([overwritten if x is y else self._value_of(x) for x in operands])
         call = Call(primitive, used, statics, "backward" if backward else "forward", pull, source)
-        call.scopes = self._scopes
+        call.scopes, call.place = self._scopes, None if backward else place
         if pull:
             call.source, call.scopes = pull.call.source, pull.call.scopes
             pull.calls.append(call)
@@ -566,11 +615,16 @@ class Trace:
         """Note the gradient of a value, and the shares that it is the sum of."""
         gradient = self._value_of(cotangent)
         shares = self._shares.pop(node, [])
-        value = self._by_node.get(node)
+        used = [share.operand for share in shares if share]
+        value = used[0] if used else self._by_node.get(node)
+        if value and not shares and graph.pull_back.__code__ not in called_from()[1]:
+            before = value.gradient if value is self.cost else None
+            self._seeds += [value] * (value.call is not None)
+            if before is None or not same(before.array, gradient.array):
+                for other in self.values:  # what they have is of another cost
+                    other.gradient, other.shares = None, []
         if value:
             value.gradient, value.shares = gradient, [share for share in shares if share]
-            if not shares and value.call and value.call.phase == "forward":
-                self._seeds.append(value)
         first, *others = shares or [None]
         for share in reversed(others):  # each was added to the sum of those before it
             gradient, latest = gradient.call.operands
@@ -596,6 +650,7 @@ class Trace:
         scope = Scope(module, self._paths.get(id(module), kind if parent else ""), parent)
         if parent is None:
             self._modules.setdefault(id(module), []).append(scope)
+        self._entered[id(module)] = scope
         self._scopes += (scope,)
 
     def leaving(self) -> None:
@@ -606,11 +661,14 @@ class Trace:
         """What was being called when something raised, by the frames that it passed."""
         op, source, trace = type(error).__name__, None, error.__traceback__
         operands: list[Value] = []
+        scopes: list[Scope] = []
         while trace:
             frame, code = trace.tb_frame, trace.tb_frame.f_code
             names = code.co_varnames[: code.co_argcount]
             given = [frame.f_locals.get(name) for name in names]
             flat = [y for x in given for y in (x if isinstance(x, tuple | list) else [x])]
+            if code.co_name == "__call__" and id(given[0]) in self._entered:
+                scopes.append(self._entered[id(given[0])])
             if not code.co_filename.startswith(PACKAGE):
                 source = Source(code.co_filename, trace.tb_lineno)
                 op, operands = type(error).__name__, []
@@ -621,7 +679,7 @@ class Trace:
                 op = named.name if named else op
                 operands = [self._value_of(x) for x in arrays]
             trace = trace.tb_next
-        return Failure(op, operands, str(error), source)
+        return Failure(op, operands, str(error), source, tuple(scopes))
 
     def _value_of(self, operand: Any) -> Any:
         """The value that an operand is, a new one if it comes from outside or has been changed."""
@@ -650,30 +708,29 @@ class Trace:
             self._by_node[node] = value
         return value
 
-    def _restore(self, node: Node, array: Any) -> None:
+    def _restore(self, node: Node, array: Any, user: Node) -> None:
         """Enter a node of a graph, with the array that was kept of it or None."""
         if node.primitive is None:
             tensor = node.tensor and node.tensor()
-            if tensor is None and array is None:
-                raise RuntimeError(
-                    f"a leaf of shape {node.shape} is gone and the graph did not keep its values: "
-                    f"keep the Tensor in a variable"
-                )
             live = array if tensor is None else tensor.data
-            self._enter(Value(live, "parameter", None, getattr(tensor, "name", None)), node)
+            zeros = np.zeros(node.shape, node.dtype)
+            name = getattr(tensor, "name", None)
+            leaf = Value(zeros if live is None else live, "parameter", None, name)
+            leaf.changed = written_since(live, user)
+            leaf.kept = not (live is None or leaf.changed)
+            self._enter(leaf, node)
             return
-        saved = node.saved or [None] * len(node.parents)
         operands = [
-            self._value_of(saved[i]) if parent is None else self._by_node[parent]
+            self._saved(node, i) if parent is None else self._by_node[parent]
             for i, parent in enumerate(node.parents)
         ]
-        kept = all(x.kept for x in operands if isinstance(x, Value))
         for i in [i for i, x in enumerate(operands) if x is None]:
             found = None if array is None else inferred(node, operands, i, array)
-            kept = kept and found is not None
-            operands[i] = self._value_of(
-                np.zeros(operand_shape(node, i)) if found is None else found
-            )
+            x, certain = found or (np.zeros(operand_shape(node, i), node.dtype), False)
+            certain = certain and all(x.kept for x in operands if isinstance(x, Value))
+            operands[i] = self._value_of(x if certain else np.asarray(x))
+            if not certain:
+                operands[i].kept = False
         call = Call(node.primitive, tuple(operands), node.statics, "forward", None, None)
         live = array
         if array is None:
@@ -682,28 +739,34 @@ class Trace:
             except (ValueError, TypeError):  # not even the shape of an operand is known
                 live = np.zeros(node.shape, node.dtype)
         call.output = self._enter(Value(live, "result", call, None), node)
+        kept = all(x.kept for x in operands if isinstance(x, Value))
         call.output.kept = kept or array is not None
         self.calls.append(call)
+
+    def _saved(self, node: Node, position: int) -> Any:
+        """An operand that no gradient flows to; None if the graph did not keep it."""
+        saved = node.saved[position] if node.saved else None
+        operand = self._value_of(saved)
+        if written_since(saved, node):
+            operand.kept, operand.changed = False, True
+        return operand
 
 
 # ---- what a graph kept --------------------------------------------------------------------------
 
 
 #: What users make of their data in plain NumPy, on the way into a formula.
-DERIVATIONS: tuple[Callable[[Any], Any], ...] = (
-    lambda x: ops.subtract(1, x),
-    ops.negative,
-    ops.transpose,
-)
+COMPUTED: tuple[Callable[[Any], Any], ...] = (lambda x: ops.subtract(1, x), ops.negative)
 
 
 def derived_from_others(
     values: Iterable[Value], names: Mapping[Value, str]
 ) -> dict[Value, Derived]:
-    """Find what arrays from outside without a name were made of, as far as their numbers show.
+    """Find what arrays from outside without a name were made of.
 
-    Many single numbers are 1 minus another one.  So of these only ``1 - y`` is told, and only if
-    there is one such ``y``.
+    ``Y.T`` is told by its memory, which is that of ``Y``.  ``1 - Y`` and ``-Y`` are told by their
+    numbers, if these are not all the same and only one array has them: any zeros are 1 minus some
+    ones.  Many single numbers are 1 minus another one; of these only ``1 - y`` is told.
     """
     inputs = [x for x in values if x.kind == "input" and x.array.size and x.dtype.kind in "iuf"]
     sources = [y for y in inputs if y in names]
@@ -711,17 +774,92 @@ def derived_from_others(
     for x in inputs:
         if x in names:
             continue
-        single = x.array.size == 1
-        alike = [
-            Derived(function, y)
-            for y in sources
-            for function in (DERIVATIONS[:1] if single else DERIVATIONS)
-            if same(function(y.array.reshape(-1)[:1]), x.array.reshape(-1)[:1])
-            and same(function(y.array), x.array)
-        ]
-        if len(alike) == 1 or (alike and not single):
+        alike = [Derived(ops.transpose, y) for y in sources if is_transposed(x, y)]
+        if not alike and (x.array.size == 1 or np.any(x.array != x.array.flat[0])):
+            functions = COMPUTED[:1] if x.array.size == 1 else COMPUTED
+            alike = [
+                Derived(function, y)
+                for y in sources
+                for function in functions
+                if same(function(y.array.reshape(-1)[:1]), x.array.reshape(-1)[:1])
+                and same(function(y.array), x.array)
+            ]
+        if len(alike) == 1:
             found[x] = alike[0]
     return found
+
+
+def is_transposed(x: Value, y: Value) -> bool:
+    """Whether an array is ``y.T``: the same numbers in the same memory."""
+    live, turned = x.live, y.live.T
+    return (
+        isinstance(live, np.ndarray)
+        and isinstance(turned, np.ndarray)
+        and live.ndim > 1
+        and (live.shape, live.strides) == (turned.shape, turned.strides)
+        and live.ctypes.data == turned.ctypes.data
+        and same(x.array, y.array.T)
+    )
+
+
+VIEWED = 100_000  # elements of an array that parts of it are looked for in
+
+
+def views(values: Iterable[Value], others: Iterable[Value]) -> dict[Value, Derived]:
+    """Find the arrays without a name that are a part of one with a name, in the same memory."""
+    inputs = [x for x in values if x.kind == "input" and type(x.live) is np.ndarray and x.live.size]
+    sources = [x for x in (*inputs, *others) if x.name and x.live.size <= VIEWED]
+    found: dict[Value, Derived] = {}
+    for x in inputs:
+        for y in sources if not x.name else ():
+            part = part_of(x.live, y.live) if np.may_share_memory(x.live, y.live) else None
+            if part and same(part(y.array), x.array):
+                found.setdefault(x, Derived(part, y))
+    return found
+
+
+def part_of(x: Any, whole: Any) -> Callable[[Any], Any] | None:
+    """What makes an array of another one: a row, a column, a block of them, another shape."""
+    start = x.ctypes.data - whole.ctypes.data
+    keys: list[Any] = [()]
+    for axis in range(min(whole.ndim, 2)):
+        if whole.strides[axis] > 0:
+            i = start // whole.strides[axis]
+            n = x.size * whole.shape[axis] // whole.size
+            keys += [(slice(None),) * axis + (part,) for part in (i, slice(i, i + n))]
+    for key in keys:
+        try:
+            part = np.asarray(whole[key])
+        except IndexError:
+            continue
+        if (
+            part.size != x.size
+            or part.ctypes.data != x.ctypes.data
+            or not same(part.reshape(x.shape), x)
+        ):
+            continue
+        simple = key[0] if len(key) == 1 else key
+        shape = x.shape
+
+        def made(y: Any) -> Any:
+            y = ops.getitem(y, key=simple) if key else y  # noqa: B023
+            return y if y.shape == shape else ops.reshape(y, shape=shape)  # noqa: B023
+
+        return made
+    return None
+
+
+def is_made_of_gradients(value: Value) -> bool:
+    """Whether a value was computed from what a backward pass computed."""
+    seen, stack = {value}, [value]
+    while stack:
+        call = stack.pop().call
+        if call is not None and call.phase == "backward":
+            return True
+        new = {x for x in (call.operands if call else ()) if isinstance(x, Value)} - seen
+        seen |= new
+        stack += new
+    return False
 
 
 def same(a: Any, b: Any) -> bool:
@@ -740,9 +878,19 @@ def kept_arrays(order: Iterable[Node]) -> dict[Node, Any]:
     kept = {}
     for node in order:
         for owner, saved in zip((*node.parents, node), node.saved or (), strict=False):
-            if owner is not None and saved is not None:
+            if owner is not None and saved is not None and not written_since(saved, node):
                 kept[owner] = saved
     return kept
+
+
+def written_since(array: Any, node: Node) -> bool:
+    """Whether the engine has written an array after a node was computed."""
+    if graph.writes.newest < node.serial:
+        return False
+    written = [
+        reference() for reference, when in [*graph.writes._log.values()] if when > node.serial
+    ]
+    return any(array is x or graph.overlap(array, x) for x in written if x is not None)
 
 
 def operand_shape(node: Node, position: int) -> Any:
@@ -752,10 +900,11 @@ def operand_shape(node: Node, position: int) -> Any:
     return node.shape if node.primitive.elementwise else ()
 
 
-def inferred(node: Node, operands: list[Any], position: int, y: Any) -> Any:
-    """The operand that makes a call give ``y``: None if it cannot be told.
+def inferred(node: Node, operands: list[Any], position: int, y: Any) -> tuple[Any, bool] | None:
+    """The operand that makes a call give ``y``, and whether it must be that one.
 
-    No rule asks for it, so it can only be added, multiplied by something, or moved.
+    No rule asks for it, so it can only be added, multiplied by something, or moved.  What makes no
+    difference to the result, or hardly any, is not certain; None if nothing can be told.
     """
     call = Call(node.primitive, tuple(operands), node.statics, "forward", None, None)
 
@@ -764,23 +913,28 @@ def inferred(node: Node, operands: list[Any], position: int, y: Any) -> Any:
         return call.run(*arrays)
 
     shape = operand_shape(node, position)
+    epsilon = np.finfo(y.dtype).eps
     try:
         with np.errstate(all="ignore"):
-            offset = result(np.zeros(shape))
+            offset = result(np.zeros(shape, y.dtype))
+            noise = 8 * epsilon * max(np.max(np.abs(z), initial=0) for z in (y, offset))
+            x = np.zeros(shape, y.dtype)
             if node.primitive.elementwise:
-                slope = result(np.ones(shape)) - offset
-                x = np.where(slope == 0, 0, (y - offset) / slope)
-                noise = 8 * np.finfo(y.dtype).eps * np.max(np.abs(y), initial=0)
-                if x.size and np.ptp(x) <= noise:  # one number, such as the 1 of 1 - A
-                    return shortest(float(np.mean(x)), noise)
+                slope = result(np.ones(shape, y.dtype)) - offset
+                told = slope != 0
+                x[told] = ((y - offset) / slope)[told]
             else:
                 places = result(np.arange(1, math.prod(shape) + 1).reshape(shape)) - offset
-                x = np.zeros(shape)
+                told = np.zeros(shape, bool)
+                told.flat[places[places > 0].astype(int) - 1] = True
                 x.flat[places[places > 0].astype(int) - 1] = y[places > 0]
-            same = np.allclose(result(x), y, rtol=1e-12, atol=1e-14)
+            same = np.allclose(result(x), y, rtol=64 * epsilon, atol=noise)
+            certain = bool(np.all(told)) and noise <= 1e-5 * np.max(np.abs(x), initial=0)
+            if certain and node.primitive.elementwise and np.ptp(x) <= noise:
+                return shortest(float(np.mean(x)), noise), True  # such as the 1 of 1 - A
     except (TypeError, ValueError):  # another operand is unknown too, or the shape
         return None
-    return x if same else None
+    return (x, certain) if same else None
 
 
 def shortest(x: float, noise: float) -> float:
@@ -851,7 +1005,7 @@ class Debug:
 
     def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
         """Complain of a result that is no number though the operands were."""
-        source, passed = called_from()
+        source, passed, _ = called_from()
         if bad(y) and not any(bad(x) for x in operands):
             data = unwrapped(y)
             where = np.argwhere(~np.isfinite(data))
