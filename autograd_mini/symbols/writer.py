@@ -133,12 +133,13 @@ class Writer:
         if symbol.primitive is None:
             return self.of_leaf(symbol)
         rule = rule_of(symbol.primitive) or Writer.call
+        bookkeeping = None if self.exact else hidden(self, symbol, parts)
         if self.language == "python" and symbol.primitive in METHODS and is_number(parts[0]):
             parts = [self.numpy_number(symbol.operands[0], parts[0]), *parts[1:]]
-        if self.exact:
-            text = rule(self, symbol, parts)
-        elif (bookkeeping := hidden(self, symbol, parts)) is not None:
+        if bookkeeping is not None:
             text = bookkeeping
+        elif self.exact:
+            text = rule(self, symbol, parts)
         else:
             parts, seen = fitted(self, symbol, parts)
             text = rule(self, symbol, parts)._replace(seen=seen)
@@ -162,7 +163,7 @@ class Writer:
     def omitted(self, symbol: Symbol) -> Text:
         """What stands for something that is not written."""
         text = OMITTED
-        if self.language != "python" and symbol.dtype == bool and symbol.primitive is None:
+        if not self.exact and symbol.dtype == bool and symbol.primitive is None:
             text = "condition"
         if self.language == "latex":
             text = r"\text{condition}" if text == "condition" else r"(\ldots)"
