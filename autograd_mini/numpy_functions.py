@@ -650,7 +650,7 @@ def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
 
 
 @composite(np.moveaxis)
-def moveaxis(a: Array, source: Axis, destination: Axis) -> Array:
+def moveaxis(a: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Some axes moved to other places."""
     moved = normalize_axis_tuple(source, a.ndim)
     axes = [i for i in range(a.ndim) if i not in moved]
