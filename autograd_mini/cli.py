@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         type=page_file,
         default=Path("backprop.html"),
-        help="where to; %(default)s unless you say so",
+        help="where to, a page that was there is replaced; %(default)s unless you say so",
     )
     explore.set_defaults(run=run_explore)
     return command
@@ -303,6 +303,11 @@ def run_explore(options: argparse.Namespace) -> int:
             )
         try:
             page = ag.explore(model.run, manual, options.out)
+        except FileExistsError:
+            raise CannotRunError(
+                f"{exchange.shown(options.out)} exists and is no page that explore wrote: remove "
+                f"it, or choose another --out"
+            ) from None
         except OSError as error:
             raise CannotRunError(
                 f"cannot write {exchange.shown(options.out)} ({error.strerror}): choose another "

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from .core.graph import Array
 from .core.ops import (
@@ -48,7 +49,7 @@ def as_array(x: Array) -> Array:
 
 def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
     """The key that takes a part along one axis, and everything along the others."""
-    (axis,) = normalized(axis, ndim)
+    (axis,) = normalize_axis_tuple(axis, ndim)
     return (slice(None),) * axis + (part,)
 
 
@@ -484,7 +485,8 @@ def tensordot(a: Array, b: Array, axes: Any = 2) -> Array:
     a, b = as_array(a), as_array(b)
     if np.ndim(axes) == 0:
         axes = range(a.ndim - axes, a.ndim), range(axes)
-    over_a, over_b = normalized(axes[0], a.ndim), normalized(axes[1], b.ndim)
+    over_a = normalize_axis_tuple(axes[0], a.ndim)
+    over_b = normalize_axis_tuple(axes[1], b.ndim)
     if [a.shape[i] for i in over_a] != [b.shape[i] for i in over_b]:
         raise ValueError(
             f"tensordot: {described(a)} along {over_a}, {described(b)} along {over_b}: the lengths "
@@ -648,11 +650,11 @@ def swapaxes(a: Array, axis1: int, axis2: int) -> Array:
 
 
 @composite(np.moveaxis)
-def moveaxis(a: Array, source: Axis, destination: Axis) -> Array:
+def moveaxis(a: Array, source: int | Sequence[int], destination: int | Sequence[int]) -> Array:
     """Some axes moved to other places."""
-    moved = normalized(source, a.ndim)
+    moved = normalize_axis_tuple(source, a.ndim)
     axes = [i for i in range(a.ndim) if i not in moved]
-    for place, i in sorted(zip(normalized(destination, a.ndim), moved, strict=True)):
+    for place, i in sorted(zip(normalize_axis_tuple(destination, a.ndim), moved, strict=True)):
         axes.insert(place, i)
     return a.transpose(tuple(axes))
 
@@ -815,7 +817,7 @@ def take_along_axis(arr: Array, indices: Array, axis: int | None = -1) -> Array:
             f"take_along_axis: indices of {described(indices)} for {described(arr)}: the number of "
             f"axes must be the same"
         )
-    (axis,) = normalized(axis, arr.ndim)
+    (axis,) = normalize_axis_tuple(axis, arr.ndim)
     places = list(np.indices(arr.shape, sparse=True))
     places[axis] = indices
     return arr[tuple(places)]
@@ -831,7 +833,7 @@ def sort(a: Array, axis: int | None = -1, kind: Any = None) -> Array:
     """The elements in ascending order, each with its own gradient, also among equals."""
     if axis is None:
         a, axis = a.ravel(), 0
-    (axis,) = normalized(axis, a.ndim)
+    (axis,) = normalize_axis_tuple(axis, a.ndim)
     return np.take_along_axis(a, order(a, axis=axis, kind=kind), axis)
 
 

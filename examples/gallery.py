@@ -106,6 +106,29 @@ def modules():
     return run.name(locals())
 
 
+def failing():
+    """A forward pass that fails at its second product."""
+    X, W1, W2 = np.ones((5, 3)), *parameters(np.random.default_rng(4), (3, 4), (3, 2))
+    try:
+        with ag.trace() as run:
+            A1 = np.tanh(X @ W1)
+            A1 @ W2
+    except ValueError:
+        return run.name(locals())
+    raise AssertionError("the shapes do not fit, so this must fail")
+
+
+def overflowing():
+    """A logistic loss whose sigmoid is 1 to rounding, so that log(1 - a) is minus infinity."""
+    w = ag.Tensor([40.0, 0.5], requires_grad=True)
+    x, y = np.array([[1.0, 0.0], [0.5, 1.0]]), np.array([0.0, 1.0])
+    with ag.trace() as run, np.errstate(all="ignore"):
+        a = ag.sigmoid(x @ w)
+        L = -np.sum(y * np.log(a) + (1 - y) * np.log(1 - a))
+        L.backward()
+    return run.name(locals())
+
+
 SYSTEMS = {
     "neuron": ("One logistic neuron", neuron),
     "one_hidden_layer": ("One hidden layer, tanh", one_hidden_layer),
@@ -114,6 +137,7 @@ SYSTEMS = {
     "regularised": ("K classes with sigmoid outputs, regularised", regularised),
 }
 
+STATISTICS = {"values": "stats", "legend": False}
 #: Options of `draw`, each on the system that shows it best.
 OPTIONS = [
     ("neuron", "The local derivative on each arrow", {"derivatives": True}),
@@ -122,14 +146,22 @@ OPTIONS = [
     ("one_hidden_layer", "From left to right", {"direction": "LR"}),
     ("one_hidden_layer", "Dark", {"theme": "dark"}),
     ("one_hidden_layer", "Without values and gradients", {"values": "none", "gradients": False}),
+    ("one_hidden_layer", "Statistics also of small arrays, no legend", STATISTICS),
     ("one_hidden_layer", "The built-in layout, where there is no Graphviz", {"engine": "built in"}),
+    ("relu", "Forward and backward", {"phase": "both", "detail": "names"}),
+    ("matrix_formulas", "How large the gradients are", {"overlay": True}),
     ("matrix_formulas", "From top to bottom", {"direction": "TB", "detail": "names"}),
     ("modules", "Modules as boxes, equal blocks folded", {}),
     ("modules", "Not folded", {"fold": False, "direction": "TB"}),
     ("modules", "Down to depth 1", {"depth": 1, "fold": False}),
+    ("modules", "Without frames", {"groups": False, "max_nodes": None}),
+    ("regularised", "One box for each quantity", {"detail": "names"}),
+    ("failing", "A forward pass that fails", {}),
+    ("overflowing", "Where infinity and NaN begin", {"overlay": True}),
 ]
 
-runs = {name: make() for name, (_, make) in SYSTEMS.items()} | {"modules": modules()}
+runs = {name: make() for name, (_, make) in SYSTEMS.items()}
+runs |= {"modules": modules(), "failing": failing(), "overflowing": overflowing()}
 sections: list[str] = []
 
 
@@ -179,6 +211,18 @@ show(
     picture(ag.draw(run, report=report), "report", "ag.draw(run, report=report)"),
     f'<p><a href="{ag.explore(run, report, folder / "mistake.html").name}">Step through it</a></p>',
 )
+w = ag.Tensor([1.0, 2.0], requires_grad=True)
+loss = np.sum((w * w - 1.0) ** 2)
+loss.backward()
+graph = ag.draw(loss, names={"w": w, "loss": loss})
+show(
+    "The graph behind a Tensor, without a run", picture(graph, "graph", "ag.draw(loss, names=...)")
+)
+numbers, only = ag.explain(runs["neuron"], numbers=True), ag.explain(runs["relu"], ["W1"])
+show("With the numbers", text(str(numbers), "ag.explain(run, numbers=True)"))
+show("What leads to W1", text(str(only), 'ag.explain(run, ["W1"])'))
+show("In LaTeX", text(ag.explain(runs["one_hidden_layer"]).latex, "ag.explain(run).latex"))
+show("As a program, bit for bit", text(ag.source(runs["neuron"]), "ag.source(run)"))
 show("In a terminal", text(str(ag.draw(runs["neuron"])), "print(ag.draw(run))"))
 
 STYLE = """

@@ -1,10 +1,8 @@
 """python examples/three_ways.py: one hidden layer, six equations by hand, the same by autodiff.
 
 Prints every call of the forward and of the backward pass, and writes the computation graph to
-graph.gv, and to graph.svg where Graphviz is installed.
+graph.gv and to graph.svg.
 """
-
-import shutil
 
 import numpy as np
 
@@ -42,5 +40,4 @@ for name, tensor, by_hand in ("W1", W1, dW1), ("b1", b1, db1), ("W2", W2, dW2), 
 
 picture = ag.draw(run)
 picture.save("graph.gv")
-if shutil.which("dot"):
-    picture.save("graph.svg")
+picture.save("graph.svg")

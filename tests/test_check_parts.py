@@ -553,7 +553,8 @@ def test_calls_are_written_as_the_code_that_they_stand_for() -> None:
         "-3 * W": lambda: -3.0 * W,
         "0.14 * W": lambda: 0.07 * (2.0 * W),
         "1.5 * W": lambda: 0.5 * W * 3.0,
-        "W": lambda: W.reshape(3, 2),
+        "W.reshape((3, 2))": lambda: W.reshape(3, 2),
+        "W": lambda: W.reshape(1, 2, 3),
         "(W > 0)": lambda: W > 0.0,
     }
     for text, call in cases.items():

@@ -1,4 +1,4 @@
-"""``autograd-mini reference`` and ``check``: gradients from any language, C++ for one."""
+"""The commands ``reference``, ``check`` and ``explore``: gradients from any language."""
 
 from __future__ import annotations
 
@@ -247,9 +247,130 @@ def test_bad_input_is_one_message_and_status_2(
             assert error(MODEL, good)[:-1].isprintable()
 
 
+# ---- explore ------------------------------------------------------------------------------------
+
+
+def recorded(page: Path) -> dict[str, Any]:
+    """The data in a page."""
+    found = re.search(r'id="record">(.*?)</script>', page.read_text(), re.DOTALL)
+    assert found
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+def test_explore_writes_a_page_of_the_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "page.html"
+    assert cli.main(["explore", str(MODEL), "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == (f"open {out} in a browser\n", "")
+    data = recorded(out)
+    assert {"W1", "b1", "W2", "b2", "Z1", "A2"} <= {node["name"] for node in data["nodes"]}
+    assert data["manual"] is None
+
+
+def test_explore_writes_into_the_current_folder_unless_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):  # its own page is replaced
+        assert cli.main(["explore", str(MODEL)]) == 0
+        assert [path.name for path in tmp_path.iterdir()] == ["backprop.html"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_explore_shows_gradients_by_hand_from_a_file(kind: str, tmp_path: Path) -> None:
+    grads = write_arrays(tmp_path / f"a{kind}", by_hand("dZ1"))
+    out = tmp_path / "page.html"
+    words = ["explore", str(MODEL), "--manual", str(grads), "--out", str(out)]
+    assert cli.main(words) == 0
+    manual = recorded(out)["manual"]
+    verdicts = {line["name"]: line["verdict"] for line in manual["lines"]}
+    assert verdicts["dZ2"] == "convention"
+    assert verdicts["dW2"] == "right"
+    assert verdicts["dZ1"] == "wrong"
+    assert verdicts["dW1"] == "follows"
+
+
+@pytest.mark.parametrize(("order", "wrong"), [("F", False), ("C", True)])
+def test_explore_reads_flat_lists_in_the_order_that_is_said(
+    order: str, wrong: bool, tmp_path: Path
+) -> None:
+    flat = {name: array.ravel("F") for name, array in by_hand().items()}
+    grads = write_arrays(tmp_path / "a.csv", flat)
+    out = tmp_path / "page.html"
+    words = ["explore", str(MODEL), "--manual", str(grads), "--out", str(out)]
+    assert cli.main([*words, "--order", order]) == 0
+    assert (recorded(out)["manual"]["first_wrong"] is not None) == wrong
+
+
+def test_explore_does_not_take_rounded_numbers_for_wrong(tmp_path: Path) -> None:
+    grads = tmp_path / "a.json"
+    rounded = {name: np.round(array, 6) for name, array in by_hand().items()}
+    largest = int(np.argmax(np.abs(rounded["dW1"])))
+    rounded["dW1"].flat[largest] *= -1
+    grads.write_text(json.dumps({name: array.tolist() for name, array in rounded.items()}))
+    out = tmp_path / "page.html"
+    assert cli.main(["explore", str(MODEL), "--manual", str(grads), "--out", str(out)]) == 0
+    lines = {line["name"]: line for line in recorded(out)["manual"]["lines"]}
+    assert (lines["dW1"]["verdict"], lines["dW1"]["wrong"]) == ("wrong", [largest])
+
+
+def test_explore_says_in_one_line_what_is_wrong_with_its_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "page.html"
+
+    def error(*words: object) -> str:
+        assert cli.main(["explore", *map(str, words), "--out", str(out)]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err.startswith("autograd-mini: error: ")
+        assert not out.exists()
+        return printed.err
+
+    assert "No such file or directory" in error(tmp_path / "missing.py")
+    assert "Is a directory" in error(tmp_path)
+    broken = tmp_path / "broken.py"
+    broken.write_text("def cost(W1):\n    return W1 @ nothing\nW1 = 1.0\n")
+    assert "NameError: name 'nothing' is not defined" in error(broken)
+    assert "no.csv: No such file" in error(MODEL, "--manual", tmp_path / "no.csv")
+    (tmp_path / "bad.json").write_text("{")
+    assert "bad.json" in error(MODEL, "--manual", tmp_path / "bad.json")
+    other = write_arrays(tmp_path / "other.csv", {"dQ": [1.0]})
+    assert "has no gradient of this model" in error(MODEL, "--manual", other)
+
+
+def test_explore_replaces_nothing_but_a_page_and_leaves_nothing_where_it_cannot_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mine = tmp_path / "mine.html"
+    mine.write_text("<p>My own work</p>")
+    assert cli.main(["explore", str(MODEL), "--out", str(mine)]) == 2
+    assert capsys.readouterr().err == (
+        f"autograd-mini: error: {mine} exists and is no page that explore wrote: remove it, or "
+        f"choose another --out\n"
+    )
+    assert mine.read_text() == "<p>My own work</p>"
+    out = tmp_path / "missing" / "page.html"
+    assert cli.main(["explore", str(MODEL), "--out", str(out)]) == 2
+    assert capsys.readouterr().err == (
+        f"autograd-mini: error: cannot write {out} (No such file or directory): choose another "
+        f"--out\n"
+    )
+    (tmp_path / "folder.html").mkdir()
+    assert cli.main(["explore", str(MODEL), "--out", str(tmp_path / "folder.html")]) == 2
+    assert "(Is a directory)" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == {"mine.html", "folder.html"}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["explore", "model.py", "--out", "page.pdf"],
+        ["explore", "model.py", "--manual", "a.txt"],
+        ["explore", "model.py", "--order", "A"],
         ["reference", "model.py"],
         ["reference", "model.py", "--out", "reference.txt"],
         ["check", "model.py", "a.npy"],

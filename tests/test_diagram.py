@@ -148,7 +148,24 @@ def test_what_raised_is_drawn_with_its_operands():
     error = picture.boxes[-1]
     assert (error.kind, error.lines[0]) == ("error", "matmul((2, 3), (4, 2)) failed")
     assert "columns" in " ".join(error.lines)
-    assert len([a for a in picture.arrows if a.head == error.id]) == 2
+    assert [a.label for a in picture.arrows if a.head == error.id] == ["0", "1"]
+
+
+@pytest.mark.parametrize("depth", [None, 0, 1])
+def test_a_failure_is_drawn_in_the_module_that_it_happened_in(depth):
+    rng = np.random.default_rng(0)
+    first, last = nn.Linear(4, 2, rng=rng), nn.Linear(3, 2, rng=rng)
+    model = nn.Sequential(first, nn.ReLU(), last)
+    last_but_one = nn.Linear(4, 4, rng=rng)
+    with pytest.raises(ValueError, match="last axis"), ag.trace() as run:
+        model(last_but_one(np.ones((5, 4))))
+    picture = diagram(run, depth=depth)
+    labels = {group.id: (group.label, group.parent) for group in picture.groups}
+    error = picture.boxes[-1]
+    assert error.kind == "error"
+    label, parent = labels[error.group]
+    assert (label, labels[parent][0]) == ("2: Linear", "Sequential")
+    assert kinds(picture)["module"] == {None: 0, 0: 1, 1: 2}[depth]
 
 
 # ---- names --------------------------------------------------------------------------------------
@@ -240,8 +257,86 @@ def test_zero_gradients_and_what_is_no_number_are_marked():
     assert box(diagram(run, gradients=False), "x").mark == ""
     with np.errstate(all="ignore"):
         picture = diagram(ag.trace(lambda: np.log(x * np.ones(5)[:, None])))
-    assert picture.boxes[-1].mark == "nan"
+    assert picture.boxes[-1].mark == "first nan"
     assert picture.boxes[-1].lines[2] == "10 NaN"
+
+
+def test_an_empty_gradient_is_not_zero():
+    x = ag.Tensor(np.zeros((0, 3)), requires_grad=True, name="x")
+    with ag.trace() as run:
+        np.sum(x * 2).backward()
+    assert box(diagram(run), "x").mark == ""
+
+
+def not_a_number():
+    """A run in which log is infinite, and the derivative of sqrt."""
+    a, b = [ag.Tensor([0.0, 4.0], requires_grad=True, name=name) for name in "ab"]
+    with np.errstate(all="ignore"), ag.trace() as run:
+        np.sum(np.log(a) * 2.0 + np.sqrt(b + 0.0) * 3.0).backward()
+    return run
+
+
+def test_where_nan_begins_is_told_from_where_it_follows():
+    marks = {b.lines[0]: b.mark for b in diagram(not_a_number()).boxes}
+    assert marks == {
+        **{"a": "first nan", "log": "first nan", "multiply(·, 2)": "nan", "b": "nan"},
+        **{"add(·, 0)": "first nan", "sqrt": "", "multiply(·, 3)": "", "add": "nan", "sum": "nan"},
+    }
+    marks = {b.lines[0]: b.mark for b in diagram(not_a_number(), gradients=False).boxes}
+    assert [name for name, mark in marks.items() if mark == "first nan"] == ["log"]
+
+
+def test_an_input_that_is_not_a_number_is_where_it_begins():
+    x, w = np.array([np.nan, 1.0]), ag.Tensor([1.0, 2.0], requires_grad=True, name="w")
+    with ag.trace() as run:
+        np.sum(w * x)
+    marks = [b.mark for b in diagram(run, names={"x": x}).boxes]
+    assert marks == ["", "first nan", "nan", "nan"]
+
+
+def test_an_overlay_shows_the_size_of_gradients():
+    w = ag.Tensor([3e-9, 4e-9], requires_grad=True, name="w")
+    dead = ag.Tensor([-1.0], requires_grad=True, name="dead")
+    with ag.trace() as run:
+        (np.sum((w * 1e9) ** 2) / 1e5 + np.sum(ag.relu(dead))).backward()
+    marks = {b.lines[0]: b.mark for b in diagram(run, overlay=True).boxes}
+    assert marks["w"] == "size 6"
+    assert marks["dead"] == "zero"
+    assert marks["square"] == "size 1"
+    assert marks["add"] == "size 4"
+    backward = {b.lines[0]: b.mark for b in diagram(run, overlay=True, phase="backward").boxes}
+    assert backward["dw = multiply(·, 1e+09)"] == "size 6"
+    assert all(not b.mark.startswith("size") for b in diagram(run).boxes)
+
+
+def test_an_overlay_needs_gradients():
+    run, _ = network(backward=False)
+    for what, options in ((run, {}), (network()[0], {"gradients": False})):
+        with pytest.raises(ValueError, match=r"there are none .* call backward\(\)"):
+            diagram(what, overlay=True, **options)
+
+
+def test_a_closed_module_has_the_colour_of_the_largest_gradient_in_it():
+    modules = [b for b in diagram(stack(3), depth=0, overlay=True).boxes if b.kind == "module"]
+    assert [b.mark for b in modules] == ["size 4"]
+
+
+def test_the_norm_of_large_numbers_does_not_overflow():
+    x = ag.Tensor(1e300 * np.ones(6), requires_grad=True, name="x")
+    y = ag.Tensor(1.7e308 * np.ones(6), requires_grad=True, name="y")
+    picture = diagram(ag.trace(lambda: x * 0.0 + y))
+    assert box(picture, "x").lines[2] == "norm 2.449e+300, all 1e+300"
+    assert box(picture, "y").lines[2] == "all 1.7e+308"
+
+
+def test_the_legend_explains_marks_and_calls_what_is_no_number_an_output():
+    x = ag.Tensor([-1.0, -2.0], requires_grad=True, name="x")
+    with ag.trace() as run:
+        np.sum(ag.relu(x)).backward()
+    assert diagram(run).legend_entries()[-1] == ("zero", "the gradient is all zero")
+    assert ("loss", "cost") in diagram(run).legend_entries()
+    assert ("loss", "output") in diagram(np.tanh(x)).legend_entries()
+    assert "the gradient is all zero" in box(diagram(run), "x").tooltip
 
 
 def test_a_graph_shows_the_gradients_that_its_tensors_hold():
@@ -302,6 +397,36 @@ def test_local_derivatives_of_arrays_are_formulas():
     assert ("Z1 = add", "A1 = tanh", "1 - A1^2") in found
     assert ("A1 = tanh", "matmul", "W2^T g") in found
     assert ("W1", "matmul", "g X^T") in found
+
+
+def test_a_local_derivative_by_an_unknown_g_is_no_number():
+    w, b = ag.Tensor([[1.0]], requires_grad=True), ag.Tensor([[0.5]], requires_grad=True)
+    X, s = np.array([[1.0, 2.0, 3.0]]), ag.Tensor(2.0, requires_grad=True)
+    with ag.trace() as run:
+        Z = w @ X + b
+        A = s * Z
+        L = np.sum(A**2)
+        L.backward()
+    run.name({"w": w, "X": X, "b": b, "Z": Z, "s": s, "A": A})
+    found = arrows(diagram(run, derivatives=True))
+    assert ("w", "matmul", "g X^T") in found
+    assert ("b", "Z = add", "sum(g, axis=1)") in found
+    assert ("s", "A = multiply", "sum(g (.) Z)") in found
+    assert ("Z = add", "A = multiply", "s = 2") in found
+
+
+def test_local_derivatives_behind_folded_blocks_speak_of_the_operand():
+    found = arrows(diagram(stack(12), derivatives=True))
+    assert ("linear", "linear", "g 13.weight") in found
+    assert ("13.weight", "linear", "g^T in") in found
+    assert ("weight", "linear", "g^T in") in found
+
+
+def test_a_short_formula_stands_for_what_has_no_name():
+    a = ag.Tensor(0.4, requires_grad=True, name="a")
+    with ag.trace() as run:
+        np.log(1 - a).backward()
+    assert diagram(run, derivatives=True).arrows[-1].label == "1 / (1 - a) = 1.667"
 
 
 def test_local_derivatives_between_names_go_through_what_has_none():
@@ -401,8 +526,23 @@ def test_identical_blocks_in_a_row_are_folded():
     assert box(picture, "weight").lines == ["weight", "(4, 4) float64"]  # values differ
     assert len(picture.boxes) == 1 + 3 * 3 + 1
     folded_output = next(b for b in picture.boxes if b.group == "g2" and b.kind == "op")
-    (after,) = [a.head for a in picture.arrows if a.tail == folded_output.id]
-    assert box_of(picture, after).group == "g3"
+    back, on = [a for a in picture.arrows if a.tail == folded_output.id]
+    assert (back.head, back.back, on.back) == (folded_output.id, True, False)
+    assert box_of(picture, on.head).group == "g3"
+
+
+def test_an_arrow_leads_from_the_end_of_a_folded_block_to_its_beginning():
+    rng = np.random.default_rng(0)
+    blocks = [nn.Sequential(nn.Linear(4, 4, rng=rng), nn.Tanh()) for _ in range(12)]
+    run = ag.trace(lambda: np.sum(nn.Sequential(*blocks)(np.ones((5, 4)))))
+    titles = {b.id: b.lines[0] for b in diagram(run).boxes}
+    back = [(titles[a.tail], titles[a.head]) for a in diagram(run).arrows if a.back]
+    assert back == [("tanh", "linear")]
+    closed = diagram(run, depth=1)
+    (module,) = [b.id for b in closed.boxes if b.kind == "module"]
+    assert [(a.tail, a.head) for a in closed.arrows if a.back] == [(module, module)]
+    for options in ({"depth": 0}, {"fold": False}):
+        assert not any(a.back for a in diagram(run, **options).arrows)
 
 
 def test_folding_can_be_turned_off():
@@ -466,6 +606,58 @@ def test_depth_closes_modules():
 def test_all_parameters_of_a_folded_model_are_counted():
     assert diagram(stack(12), depth=0, fold=False).boxes[1].lines[1] == "266 parameters"
     assert diagram(stack(12), depth=0).boxes[1].lines[1] == "266 parameters"
+
+
+def test_parameters_that_blocks_share_are_counted_once():
+    rng = np.random.default_rng(0)
+    tied = nn.Sequential(nn.Linear(4, 4, rng=rng), nn.ReLU())
+    with ag.trace() as run:
+        x = np.ones((2, 4))
+        for _ in range(4):
+            x = tied(x)
+        np.sum(x).backward()
+    (module,) = [b for b in diagram(run, depth=0).boxes if b.kind == "module"]
+    assert module.lines[:2] == ["Sequential  x4", "20 parameters"]
+    backward = [b for b in diagram(run, depth=0, phase="backward").boxes if b.kind == "module"]
+    assert {b.lines[1] for b in backward} == {"20 parameters"}
+
+
+def test_every_call_of_a_model_says_all_of_its_parameters():
+    model = nn.Sequential(nn.Linear(4, 4, rng=np.random.default_rng(0)), nn.ReLU())
+    optimizer = ag.optim.SGD(model.parameters(), lr=0.1)
+    with ag.trace() as run:
+        for _ in range(2):
+            optimizer.zero_grad()
+            np.sum(model(np.ones((2, 4)))).backward()
+            optimizer.step()
+    modules = [b for b in diagram(run, depth=0).boxes if b.kind == "module"]
+    assert [b.lines[1] for b in modules] == ["20 parameters"] * 2
+
+
+def test_frozen_parameters_are_parameters_that_are_not_trained():
+    layer = nn.Linear(4, 2, rng=np.random.default_rng(0))
+    layer.weight.requires_grad = False
+    with ag.trace() as run:
+        np.sum(layer(np.ones((3, 4)))).backward()
+    weight = box(diagram(run), "weight")
+    assert (weight.kind, weight.lines[-1], weight.mark) == ("parameter", "not trained", "")
+    module = diagram(run, depth=0).boxes[1]
+    assert module.lines[:3] == ["Linear", "2 parameters", "8 not trained"]
+    assert box(diagram(run, groups=False), "weight").kind == "parameter"
+
+
+def test_the_derivative_of_identical_blocks_is_folded_too():
+    rng = np.random.default_rng(0)
+    blocks = [nn.Sequential(nn.Linear(4, 4, rng=rng), nn.Tanh()) for _ in range(12)]
+    model = nn.Sequential(*blocks)
+    with ag.trace() as run:
+        loss = np.sum(model(np.ones((5, 4))))
+        loss.backward()
+    picture = diagram(run, phase="backward")
+    assert [g.label for g in picture.groups if "x1" in g.label] == ["11: Sequential, backward  x11"]
+    assert len(picture.boxes) < 30
+    assert box(picture, "d(weight) = matmul").lines == ["d(weight) = matmul", "(4, 4) float64"]
+    assert all(int(a.tail[1:]) < int(a.head[1:]) for a in picture.arrows if not a.back)
 
 
 def test_groups_can_be_left_out():
@@ -627,8 +819,90 @@ def test_what_is_no_computation_is_refused():
         diagram(ag.Tensor(1.0, requires_grad=True))
 
 
-def test_values_that_a_graph_did_not_keep_are_not_made_up():
-    w = ag.Tensor([1.0, 2.0], requires_grad=True)
-    loss = np.sum(w + np.array([5.0, 7.0]))
-    lines = [line for b in diagram(loss).boxes for line in b.lines]
-    assert "value not kept" in lines
+@pytest.mark.parametrize(
+    ("option", "choice"),
+    [
+        *[("depth", x) for x in ("1", 1.5, True)],
+        *[("max_nodes", x) for x in ("2000", 1e3)],
+        *[("names", x) for x in (["a"], "a")],
+        *[("report", x) for x in (3, "wrong")],
+    ],
+)
+def test_types_of_options_are_checked(option, choice):
+    with pytest.raises(TypeError, match=rf"^{option} (is|maps)"):
+        diagram(neuron(), **{option: choice})
+
+
+# ---- what a graph did not keep ------------------------------------------------------------------
+
+
+def test_constants_that_a_graph_did_not_keep_are_not_made_up():
+    w = ag.Tensor(3.0, requires_grad=True, name="w")
+    picture = diagram((w * 2.0 + 1.0 - 5.0) ** 2)
+    assert [b.lines for b in picture.boxes] == [
+        ["w", "float64", "3", "grad: not computed"],
+        ["multiply(·, 2)", "float64", "6"],
+        ["not kept"],
+        ["add", "float64", "value not kept"],
+        ["not kept"],
+        ["subtract", "float64", "2"],
+        ["square", "float64", "4"],
+    ]
+    assert kinds(picture)["constant"] == 2
+    assert "ag.trace()" in picture.boxes[2].tooltip
+    assert "shape" not in picture.boxes[2].tooltip
+
+
+def test_what_a_graph_did_not_keep_is_a_question_mark_in_formulas():
+    x = ag.Tensor(3.0, requires_grad=True, name="x")
+    picture = diagram((x + 1.0 - 2.0) * x, detail="names", derivatives=True)
+    assert picture.boxes[-1].lines == ["(x + ? - ?) x", "float64", "6"]
+    assert {a.label for a in picture.arrows} == {"x = 3", "x + ? - ? = 2"}
+
+
+def test_inputs_that_a_graph_did_not_keep_have_no_values():
+    w, Y, Z = ag.Tensor(np.ones(3), requires_grad=True), np.arange(3.0), np.arange(3.0) + 5
+    picture = diagram((w + Y + Z).sum(), names={"Y": Y, "Z": Z, "w": w})
+    assert [b.lines[0] for b in picture.boxes] == [
+        *("w", "not kept", "add", "not kept", "add", "sum")
+    ]
+
+
+@pytest.mark.parametrize("by", ["data", "SGD"])
+def test_a_parameter_that_was_updated_since_is_told_from_the_one_that_was_used(by):
+    w = ag.Tensor(3.0, requires_grad=True, name="w")
+    loss = w * 2.0 + 1.0
+    loss.backward()
+    if by == "SGD":
+        ag.optim.SGD([w], lr=0.1).step()
+    else:
+        w.data -= 0.1 * w.grad.data
+    picture = diagram(loss)
+    assert [b.lines[2:] for b in picture.boxes if b.kind != "constant"] == [
+        ["changed since", "grad 2"],
+        ["value not kept"],
+        ["7"],
+    ]
+    assert "record the run by ag.trace()" in picture.boxes[0].tooltip
+    assert diagram(loss, detail="names").boxes[-1].lines[0] == "2 w + ?"
+
+
+def test_parameters_of_a_function_that_has_ended_are_not_kept():
+    def cost():
+        w = ag.Tensor([1.0, 2.0], requires_grad=True, name="w")
+        return np.sum(w * 3.0)
+
+    lines = diagram(cost()).boxes[0].lines
+    assert lines == ["(2,) float64", "value not kept", "grad: not computed"]
+    z = ag.Tensor(1.0, requires_grad=True)
+    for _ in range(3):
+        z = np.tanh(z)
+    assert [b.lines[-1] for b in diagram(z).boxes[1:]] == ["0.7616", "0.642", "0.5663"]
+
+
+def test_what_a_graph_did_not_keep_has_no_marks():
+    x = ag.Tensor([0.0, 1.0], requires_grad=True, name="x")
+    with np.errstate(divide="ignore"):
+        y = np.log(x) + 1.0
+    x.data = [1.0, 2.0]
+    assert [b.mark for b in diagram(y).boxes] == ["", "", "", "nan"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import signal
@@ -16,6 +17,7 @@ from hostile import ABORTING, GARBAGE, HANGING, NAMES, dot_in
 
 from autograd_mini.draw.diagram import Arrow, Box, Diagram, Group
 from autograd_mini.draw.dot import dot_of, run_dot, sanitised
+from autograd_mini.draw.grouping import MARKS
 from autograd_mini.draw.svg import svg_of
 from autograd_mini.draw.themes import THEMES
 from autograd_mini.text import clean
@@ -23,7 +25,6 @@ from autograd_mini.text import clean
 needs_dot = pytest.mark.skipif(shutil.which("dot") is None, reason="Graphviz's dot is not here")
 SVG = "{http://www.w3.org/2000/svg}"
 KINDS = ("parameter", "input", "constant", "op", "loss", "module", "error")
-MARKS = ("", "", "", "wrong", "follows", "nan", "zero", "not reached")
 
 
 def a_diagram(label="W", direction="LR", legend=True):
@@ -47,7 +48,7 @@ def random_diagram(seed):
     for i in range(rng.integers(1, 16)):
         lines = [clean(NAMES[rng.integers(25)], 30) for _ in range(rng.integers(1, 4))]
         group = f"g{rng.integers(len(groups))}" if groups and rng.random() < 0.6 else None
-        kind, mark = KINDS[rng.integers(7)], MARKS[rng.integers(8)]
+        kind, mark = KINDS[rng.integers(7)], [*MARKS, *[""] * len(MARKS)][rng.integers(26)]
         boxes.append(Box(f"n{i}", kind, lines, clean(NAMES[rng.integers(25)]), mark, group, None))
         for position in range(rng.integers(0, 4) if i else 0):
             label = ("", str(position), clean(NAMES[rng.integers(25)], 20))[rng.integers(3)]
@@ -104,7 +105,7 @@ def test_a_name_stays_inside_its_quotes(name):
 def test_every_kind_and_mark_has_its_look(theme):
     boxes = [
         Box(f"n{i}", kind, [kind], "", mark, None, None)
-        for i, (kind, mark) in enumerate((k, m) for k in KINDS for m in {*MARKS})
+        for i, (kind, mark) in enumerate((k, m) for k in KINDS for m in ("", *MARKS))
     ]
     source = dot_of(Diagram(boxes, [], [], "LR", theme, True)).source
     looks = {
@@ -112,13 +113,40 @@ def test_every_kind_and_mark_has_its_look(theme):
         for line in source.splitlines()
         if re.match(r"\tn\d+ \[", line)
     }
-    assert len(looks) == len(KINDS) * len({*MARKS})
+    assert len(looks) == len(KINDS) * (1 + len(MARKS))
 
 
-def test_the_legend_explains_the_kinds_that_occur():
-    assert "legend1" in dot_of(a_diagram()).source
-    assert "legend2" not in dot_of(a_diagram()).source
+def test_the_legend_explains_the_kinds_and_marks_that_occur():
+    source = dot_of(a_diagram()).source
+    assert re.findall(r"legend\d \[label=(\w+) color", source) == ["parameter", "cost", "wrong"]
     assert "legend" not in dot_of(a_diagram(legend=False)).source
+
+
+def frames_in_a_row(direction):
+    """Three frames in a row, each with a parameter and an op."""
+    boxes, arrows = [], []
+    for i in range(3):
+        boxes.append(Box(f"n{2 * i}", "parameter", ["weight"], "", "", f"g{i}", None))
+        boxes.append(Box(f"n{2 * i + 1}", "op", ["matmul"], "", "", f"g{i}", None))
+        arrows += [Arrow(f"n{2 * i - 1}", f"n{2 * i + 1}", "0")] * (i > 0)
+        arrows += [Arrow(f"n{2 * i}", f"n{2 * i + 1}", "1")]
+    groups = [Group(f"g{i}", f"{i}: Linear", None) for i in range(3)]
+    return Diagram(boxes, arrows, groups, direction, "light", False)
+
+
+@needs_dot
+@pytest.mark.parametrize(("direction", "along"), [("LR", 0), ("TB", 1)])
+def test_frames_that_follow_each_other_do_not_lie_beside_each_other(direction, along):
+    svg = sanitised(run_dot(dot_of(frames_in_a_row(direction)).source, "svg"))
+    reach = []
+    for g in ET.fromstring(svg).iter(f"{SVG}g"):
+        if re.fullmatch(r"g\d", g.get("id", "")):
+            path = g.find(f"{SVG}path").get("d")
+            corners = re.findall(r"(-?[\d.]+),(-?[\d.]+)", path)
+            places = [float(corner[along]) for corner in corners]
+            reach.append((min(places), max(places)))
+    assert len(reach) == 3
+    assert all(one[1] < other[0] for one, other in itertools.pairwise(reach))
 
 
 def test_the_graph_can_be_changed_with_the_graphviz_package():
@@ -156,6 +184,14 @@ def content_of(diagram):
         {group.id: [shown(group.label)] for group in diagram.groups},
         sorted(labels + [text for _, text in diagram.legend_entries()]),
     )
+
+
+def test_an_arrow_back_into_a_folded_block_is_broken_and_moves_nothing():
+    diagram = a_diagram()
+    diagram.arrows.append(Arrow("n1", "n0", "", back=True))
+    (line,) = [line for line in dot_of(diagram).source.splitlines() if "n1 -> n0" in line]
+    assert "style=dashed" in line
+    assert "constraint=false" in line
 
 
 @needs_dot
@@ -201,6 +237,23 @@ def test_the_legend_is_a_row_below_the_graph(direction):
     }
     assert heights["legend0"] == heights["legend1"]
     assert min(heights["legend0"]) > max(heights["n0"] + heights["n1"])
+
+
+@needs_dot
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+def test_a_long_legend_has_several_rows(direction):
+    boxes = [Box(f"n{i}", "op", [mark], "", mark, None, None) for i, mark in enumerate(MARKS)]
+    arrows = [Arrow("n0", f"n{i}", "") for i in range(1, len(boxes))]
+    diagram = Diagram(boxes, arrows, [], direction, "light", True)
+    svg = sanitised(run_dot(dot_of(diagram).source, "svg"))
+    heights = {
+        g.get("id"): float(g.find(f".//{SVG}text").get("y"))
+        for g in ET.fromstring(svg).iter(f"{SVG}g")
+        if re.fullmatch(r"(n|legend)\d+", g.get("id", ""))
+    }
+    legend = [y for name, y in heights.items() if name.startswith("legend")]
+    assert len({*legend}) == 3
+    assert min(legend) > max(y for name, y in heights.items() if name.startswith("n"))
 
 
 # ---- dot at work --------------------------------------------------------------------------------

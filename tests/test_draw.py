@@ -88,6 +88,19 @@ def test_the_graph_of_a_tensor_is_drawn_too():
     assert "w" in str(ag.draw(loss, names={"w": w, "loss": loss}))
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_borders_show_how_large_gradients_are(engine):
+    w = ag.Tensor([3e-9, 4e-9], requires_grad=True, name="w")
+    with ag.trace() as run:
+        np.sum((w * 1e9) ** 2 / 1e5).backward()
+    svg = ag.draw(run, engine=engine, overlay=True).svg
+    texts = [line.strip() for line in re.findall(r">([^<]*)</text>", svg)]
+    assert [text for text in texts if text.startswith("grad norm")] == [
+        *("grad norm 1e4 or more: exploding", "grad norm 1 to 100"),
+        *("grad norm 1e-4 to 0.01", "grad norm 1e-6 to 1e-4"),
+    ]
+
+
 def test_the_text_is_a_tree():
     text = str(ag.draw(a_run()))
     assert text == ag.draw(a_run()).text
@@ -197,6 +210,15 @@ def test_if_dot_fails_the_built_in_layout_draws_with_one_warning(
         assert drawing.back_end == "built in"
         drawing.save(tmp_path / "graph.svg")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["bin", "graph.svg"]
+
+
+@pytest.mark.parametrize("how", ["save", "svg", "back_end"])
+def test_the_warning_points_to_the_line_of_the_user(tmp_path, monkeypatch, how):
+    monkeypatch.setenv("PATH", str(dot_in(tmp_path / "bin", ABORTING)))
+    drawing = ag.draw(a_run())
+    with pytest.warns(RuntimeWarning) as caught:
+        drawing.save(tmp_path / "graph.svg") if how == "save" else getattr(drawing, how)
+    assert caught[0].filename == __file__
 
 
 def test_dot_or_nothing_can_be_asked_for(tmp_path, monkeypatch):

@@ -521,3 +521,305 @@ def test_two_runs_backward_from_different_costs_are_not_mixed() -> None:
         first.backward()
         second.backward()
     assert_lines_are_right(run.name(locals()), ["w", "h"])
+
+
+# ---- what numbers are called --------------------------------------------------------------------
+
+
+def test_the_neuron_of_plain_numbers_reads_like_that_of_arrays() -> None:
+    w1, w2, b = (ag.Tensor(x, requires_grad=True) for x in (0.8, 0.5, -0.6))
+    x1, x2, y = 1.5, -2.0, 1.0
+    with ag.trace() as run:
+        z = w1 * x1 + w2 * x2 + b
+        a = logistic(z)
+        L = -(y * np.log(a) + (1 - y) * np.log(1 - a))
+    explanation = assert_lines_are_right(run.name(locals()), [a, z, w1, w2, b], simplify=True)
+    other = assert_lines_are_right(neuron(), ["a", "z", "w1", "w2", "b"], simplify=True)
+    assert formulas(explanation, "forward") == formulas(other, "forward")
+    assert formulas(explanation) == formulas(other)
+    assert {*explanation.quantities} == {"w1", "w2", "b", "x1", "x2", "y"}
+
+
+def test_labels_that_are_whole_numbers_are_not_taken_for_others() -> None:
+    w1, w2, b = (ag.Tensor(x, requires_grad=True) for x in (0.8, 0.5, -0.6))
+    x1, x2, y = np.array(1), np.array(0), np.array(1)
+    with ag.trace() as run:
+        z = w1 * x1 + w2 * x2 + b
+        a = ag.sigmoid(z)
+        L = -(y * np.log(a) + (1 - y) * np.log(1 - a))
+    explanation = assert_lines_are_right(run.name(locals()), [z, w1], simplify=True)
+    assert formulas(explanation) == ["dz = a - y", "dw1 = dz x1"]
+
+
+def test_no_number_gets_a_name_because_another_one_is_equal_to_it() -> None:
+    (W,) = tensors((3, 1))
+    X, y = data(5, 3), data(5, 1)
+    names = {"learning_rate": 0.1, "hidden": 5, "fifth": 0.2, "W": W, "X": X, "y": y}
+    with ag.trace() as run:
+        J = np.mean((X @ W - y) ** 2) + 0.1 * np.sum(np.abs(W)) + 0.02 * np.sum(W**2)
+    run.name(names | {"J": J})
+    for simplify in (False, True):
+        explanation = assert_lines_are_right(run, simplify=simplify)
+        assert not explanation.constants
+    assert formulas(explanation) == ["dW = 0.04 W + 0.1 sign(W) + (2 / 5) X^T (X W - y)"]
+
+
+def test_numbers_that_are_equal_keep_the_names_that_the_program_has_for_them() -> None:
+    (W,) = tensors((3, 1))
+    X, y = data(5, 3), data(5, 1)
+    lam, m = 0.2, 5  # which is 1/m
+    with ag.trace() as run:
+        J = np.sum((X @ W - y) ** 2) / m + lam * np.sum(W**2)
+    explanation = assert_lines_are_right(run.name(locals()), simplify=True)
+    assert formulas(explanation) == ["dW = 2 lam W + (2 / m) X^T (X W - y)"]
+
+
+@pytest.mark.parametrize("kind", [float, np.float64])
+def test_constants_are_products_and_quotients_of_what_the_program_names(kind: Any) -> None:
+    (W,) = tensors((3, 1))
+    lam, beta, m = kind(0.7), 0.9, 5
+    with ag.trace() as run:
+        J = (1 - beta) * (lam / (2 * m) * np.sum(W**2))
+        J += np.multiply(beta, np.sum(W))
+    run.name(locals())
+    raw, simple = (assert_lines_are_right(run, simplify=x) for x in (False, True))
+    assert formulas(raw, "forward") == ["J = (1 - beta) (lam / (2 m)) sum(W^2) + beta sum(W)"]
+    assert formulas(simple) == ["dW = beta + ((1 - beta) lam / m) W"]
+
+
+def test_a_mean_divides_by_the_number_of_examples_and_by_nothing_else_that_is_equal() -> None:
+    (W,) = tensors((3, 1))
+    X = data(5, 3)
+    for names, name in (({"m": 5}, "m"), ({"k": 5}, "5"), ({"m": 5, "n": 5}, "5")):
+        with ag.trace() as run:
+            J = np.mean(X @ W)
+        run.name({"X": X, "W": W, "J": J} | names)
+        assert formulas(explain(run), "forward") == [f"J = sum(X W) / {name}"]
+
+
+def test_a_number_whose_line_cannot_be_read_has_no_name() -> None:
+    names: dict[str, Any] = {"w": tensors((3,))[0], "np": np, "ag": ag, "lam": 0.3}
+    exec("with ag.trace() as run:\n    J = lam * np.sum(w)", names)
+    explanation = assert_lines_are_right(names["run"].name(names))
+    assert formulas(explanation, "forward") == ["J = 0.3 sum(w)"]
+
+
+def test_an_operand_over_several_lines_and_behind_strange_characters_is_found() -> None:
+    w, λ, m = tensors((3,))[0], 0.3, 4
+    with ag.trace() as run:
+        J = "äöü" and (
+            λ
+            / (2 * m)
+        ) * np.sum(w)  # fmt: skip
+    explanation = assert_lines_are_right(run.name(locals()))
+    assert formulas(explanation, "forward") == ["J = (λ / (2 m)) sum(w)"]
+
+
+# ---- what is proved -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_a_copy_of_the_data_is_not_taken_for_the_data(dtype: Any) -> None:
+    (W,) = tensors((3, 3))
+    X = (np.arange(12).reshape(3, 4) % 5).astype(dtype)
+    Y = X.copy()
+    with ag.trace() as run:
+        A = W @ X
+        J = np.sum((A - Y) ** 2) / 2
+    explanation = assert_lines_are_right(run.name(locals()), simplify=True)
+    assert formulas(explanation) == ["dA = A - Y", "dW = dA X^T"]
+
+
+@pytest.mark.parametrize("t", [np.array([0, 1]), np.array([1, 1])])
+def test_classes_of_labels_are_along_the_last_axis(t: Array) -> None:
+    (W,) = tensors((3, 2))
+    X = data(2, 3)
+
+    def cost(Z: Any, t: Array) -> Any:
+        return -np.mean(np.log(ag.softmax(Z)[np.arange(2), t]))
+
+    with ag.trace() as run:
+        Z = X @ W
+        cost(Z, t)
+    run.name({"W": W, "X": X, "t": t, "Z": Z})
+    line, _ = assert_lines_are_right(run, simplify=True).backward
+    assert text_of(line.symbol) == "softmax(Z) - onehot(t)"
+    for labels in (np.array([0, 1]), np.array([1, 1]), np.array([1, 0])):
+        found = evaluated(line.symbol, {"Z": Z.data, "t": labels}) / 2
+        truth = ag.grad(lambda Z, labels=labels: cost(Z, labels))(Z.data)
+        np.testing.assert_allclose(found, truth, atol=1e-15)
+
+
+def test_a_mask_that_lets_all_through_is_still_there() -> None:
+    (w,) = tensors((4,))
+    mask = np.ones(4, bool)
+    with ag.trace() as run:
+        v = np.tanh(w)
+        J = np.sum(np.where(mask, v, 0.0) ** 2)
+    assert "mask" in formulas(assert_lines_are_right(run.name(locals()), ["v"], simplify=True))[0]
+
+
+def test_numbers_that_are_positive_anyway_are_no_relu() -> None:
+    (x,) = tensors((4,))
+    with ag.trace() as run:
+        u = np.exp(x)
+        J = np.prod(u)
+    for simplify in (False, True):
+        assert "relu" not in str(assert_lines_are_right(run.name(locals()), simplify=simplify))
+
+
+# ---- sums, transposes, powers -------------------------------------------------------------------
+
+
+def test_a_product_with_a_matrix_of_ones_is_a_sum() -> None:
+    A, B, b = tensors((3, 4), (4, 2), (1, 2))
+    T = data(3, 2)
+    with ag.trace() as run:
+        J = np.sum(A @ B)
+    assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == [
+        "dA = sum(B^T, axis=0)",
+        "dB = sum(A^T, axis=1)",
+    ]
+    with ag.trace() as run:
+        J = np.sum(A @ B) ** 2
+    assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == [
+        "dA = 2 sum(A B) sum(B^T, axis=0)",
+        "dB = 2 sum(A B) sum(A^T, axis=1)",
+    ]
+    with ag.trace() as run:
+        K = A @ B + np.ones((3, 1)) @ b
+        L = np.sum((K - T) ** 2)
+    assert formulas(assert_lines_are_right(run.name(locals()), ["b"], simplify=True)) == [
+        "dK = 2 (K - T)",
+        "db = sum(dK, axis=0)",
+    ]
+
+
+def test_what_is_multiplied_by_zero_is_left_out() -> None:
+    W, U = tensors((3, 3), (3, 2))
+    h = np.zeros((3, 4))
+    X = data(2, 4)
+    with ag.trace() as run:
+        for _ in range(2):
+            h = np.tanh(W @ h + U @ X)
+        J = np.sum(h)
+    run.name({"W": W, "U": U, "X": X, "J": J})
+    (line,) = [x for x in assert_lines_are_right(run, simplify=True).backward if x.name == "dW"]
+    assert "0" not in text_of(line.symbol)
+
+
+def test_what_is_repeated_and_summed_is_counted() -> None:
+    b, c = tensors((1, 2), (4, 3))
+    with ag.trace() as run:
+        J = np.sum(c * np.ones((4, 3))) + np.sum(np.broadcast_to(b * 3.0, (4, 2)))
+    explanation = assert_lines_are_right(run.name(locals()), simplify=True)
+    assert formulas(explanation) == ["db = 12", "dc = 1"]
+
+
+def test_examples_in_rows_with_transposed_weights_have_one_transpose() -> None:
+    Theta1, Theta2 = tensors((4, 3), (2, 5))
+    X, Y, m = data(6, 3), np.eye(2)[[0, 1, 1, 0, 1, 0]], 6
+    ones = np.ones((6, 1))
+    with ag.trace() as run:
+        z2 = X @ Theta1.T
+        a2 = np.concatenate([ones, ag.sigmoid(z2)], axis=1)
+        z3 = a2 @ Theta2.T
+        h = ag.sigmoid(z3)
+        J = -np.sum(Y * np.log(h) + (1 - Y) * np.log(1 - h)) / m
+    assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == [
+        "dz3 = h - Y",
+        "dTheta2 = (1 / m) dz3^T a2",
+        "dz2 = (dz3 Theta2)[:, 1:5] (.) sigmoid(z2) (.) (1 - sigmoid(z2))",
+        "dTheta1 = (1 / m) dz2^T X",
+    ]
+
+
+def test_powers_have_the_derivative_that_everybody_knows() -> None:
+    (x,) = tensors((3,))
+    with ag.trace() as run:
+        J = np.sum(x**3)
+    assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == ["dx = 3 x^2"]
+    assert "= 3 x^2 " in str(explain(run))
+
+
+def test_a_sum_by_python_begins_with_its_first_term_and_short_numbers_stay_as_they_are() -> None:
+    (w,) = tensors((3,))
+    with ag.trace() as run:
+        J = 0.1 * np.sum(w**2) + sum([np.sum(w), np.sum(np.tanh(w))])
+    explanation = assert_lines_are_right(run.name(locals()), simplify=True)
+    assert formulas(explanation, "forward") == ["J = 0.1 sum(w^2) + sum(w) + sum(tanh(w))"]
+    assert "0.2 w" in formulas(explanation)[0]
+
+
+def test_a_form_is_named_where_it_is_used_if_it_has_no_line() -> None:
+    (W,) = tensors((1, 3))
+    X, Y, m = data(3, 4), np.array([[0, 1, 1, 0]]), 4
+    with ag.trace() as run:
+        A = ag.sigmoid(W @ X)
+        J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+    explanation = assert_lines_are_right(run.name(locals()), simplify=True)
+    assert formulas(explanation) == ["dW = (1 / m) (A - Y) X^T"]
+    assert "dW: sigmoid followed by cross-entropy; differs by" in str(explanation)
+
+
+# ---- names of data ------------------------------------------------------------------------------
+
+
+def test_parts_of_named_arrays_are_called_by_their_names() -> None:
+    (W,) = tensors((3, 3))
+    x, rows = data(3), data(4, 3, 1)
+    with ag.trace() as run:
+        h = W @ x
+        for k in range(4):
+            h = np.tanh(W @ h + rows[k, :, 0])
+        J = np.sum(h)
+    explanation = assert_lines_are_right(run.name({"W": W, "x": x, "rows": rows, "J": J}))
+    assert {*explanation.quantities} == {"W", "x", "rows"}
+
+
+def test_names_that_were_made_up_are_explained() -> None:
+    w, dw = tensors((3,), (3,))
+    with ag.trace() as run:
+        J = np.sum(w * dw * data(3))
+    text = str(explain(run.name({"w": w, "dw": dw, "J": J})))
+    assert "c1: data without a name, 3" in text
+    assert "dw_2: the gradient by w" in text
+
+
+# ---- what goes wrong ----------------------------------------------------------------------------
+
+
+def test_one_thing_needs_no_list() -> None:
+    run = columns()
+    assert formulas(explain(run, "W2")) == formulas(explain(run, ["W2"]))
+    assert formulas(explain(run, run["W2"])) == formulas(explain(run, ["W2"]))
+
+
+def test_nothing_to_differentiate_by_is_an_error() -> None:
+    with pytest.raises(ValueError, match="wrt is empty"):
+        explain(columns(), [])
+
+
+def test_a_name_of_several_things_is_refused() -> None:
+    a, b = (ag.Tensor([x], requires_grad=True, name="w") for x in (0.3, 0.7))
+    with ag.trace() as run:
+        np.sum(a * b)
+    with pytest.raises(KeyError, match="2 arrays are called w"):
+        explain(run, "w")
+    assert len(explain(run, b).backward) == 1
+
+
+def test_a_tensor_is_no_run() -> None:
+    (w,) = tensors((3,))
+    for function in (ag.explain, ag.source):
+        with pytest.raises(TypeError, match="takes a run, not Tensor"):
+            function(np.sum(w), [w])
+
+
+@pytest.mark.parametrize("simplify", [False, True])
+def test_no_examples_are_explained_too(simplify: bool) -> None:
+    (W,) = tensors((3, 1))
+    X = np.zeros((0, 3))
+    with ag.trace() as run:
+        J = np.sum(X @ W)
+    assert_lines_are_right(run.name(locals()), simplify=simplify)

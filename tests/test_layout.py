@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from itertools import combinations, pairwise
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.draw.diagram import Arrow, Box, Diagram, Group, diagram
-from autograd_mini.draw.layout import laid_out
+from autograd_mini.draw.layout import WIDEST, Plan, laid_out
 from autograd_mini.draw.level import Level, Link, Node
 from autograd_mini.draw.themes import text_width
 
@@ -353,6 +354,15 @@ def test_auto_is_from_left_to_right_as_long_as_that_fits():
     long = plain(60, [(i, i + 1) for i in range(59)], "auto")
     assert check(short).direction == "LR"
     assert check(long).direction == "TB"
+    assert Plan(long, "LR").least_length() > WIDEST  # so that it need not be laid out for that
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["LR", "TB"]), st.sampled_from([0.0, 0.2]))
+@settings(deadline=None, max_examples=30)
+def test_a_picture_is_no_shorter_than_its_boxes_one_after_the_other(seed, direction, backward):
+    plan = Plan(at_random(seed, direction, backward), direction)
+    least, layout = plan.least_length(), plan.layout()
+    assert 0 < least <= (layout.width if direction == "LR" else layout.height)
 
 
 def test_a_chain_is_one_straight_line():
@@ -392,6 +402,49 @@ def test_arrows_of_one_value_share_their_way():
     arrows = [(i, i + 1) for i in range(1, 11)] + [(0, i) for i in range(2, 11)]
     layout = check(plain(12, arrows))
     assert len({arrow[1] for arrow in layout.arrows[10:]}) <= 2
+
+
+def mirrored(count, **options):
+    """A chain there and back: the first box is used by the last, and so on."""
+    last = 2 * count - 1
+    arrows = [(i, i + 1) for i in range(last)] + [(i, last - i) for i in range(count - 1)]
+    return plain(2 * count, arrows, **options)
+
+
+@pytest.mark.parametrize("direction", ["LR", "TB"])
+def test_where_many_arrows_are_long_they_go_around_the_boxes(direction):
+    layout = check(mirrored(90, direction=direction))
+    along = 0 if direction == "LR" else 1
+    aside = max(r.y + r.height if along == 0 else r.x + r.width for r in layout.boxes.values())
+    for arrow in layout.arrows[179:-10]:
+        assert len(arrow) <= 6
+        assert max(corner[1 - along] for corner in arrow) > aside
+
+
+def test_arrows_go_around_the_boxes_of_their_group_only():
+    inside = [*["g0"] * 178, None, None]
+    check(mirrored(90, groups=(None,), inside=inside))
+
+
+@given(st.integers(0, 10**9), st.sampled_from(["LR", "TB"]), st.sampled_from([0.0, 0.2]))
+@settings(deadline=None, max_examples=40)
+def test_arrows_around_the_boxes_cross_none_and_nothing_overlaps(seed, direction, backward):
+    with pytest.MonkeyPatch.context() as patch:
+        level = sys.modules[Level.__module__]  # `ag.draw` is the function, not its package
+        patch.setattr(level, "MANY", -1)
+        patch.setattr(level, "MANY_PER_UNIT", -1)
+        check(at_random(seed, direction, backward))
+
+
+def test_a_value_has_one_bend_in_each_rank_however_many_use_it():
+    chain = [Node(across=20.0, along=20.0) for _ in range(400)]
+    leaf = Node(across=20.0, along=20.0)
+    links = [Link(a, b, (i, 0, False)) for i, (a, b) in enumerate(pairwise(chain))]
+    links += [Link(leaf, node, (-1, 0, False)) for node in chain[1:]]
+    level = Level([leaf, *chain], [], links)
+    level.arrange()
+    assert len({id(link.run) for link in links if link.run}) == 1
+    assert len(level.segments) < 3 * len(chain)
 
 
 def test_arrows_may_go_back_and_from_a_box_to_itself():

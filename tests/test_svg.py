@@ -12,6 +12,7 @@ import pytest
 from hostile import NAMES
 
 from autograd_mini.draw.diagram import KINDS, Arrow, Box, Diagram, Group
+from autograd_mini.draw.grouping import MARKS
 from autograd_mini.draw.layout import laid_out
 from autograd_mini.draw.svg import svg_of
 from autograd_mini.draw.themes import SHAPE, THEMES, text_width
@@ -19,7 +20,6 @@ from autograd_mini.text import clean
 
 SVG = "{http://www.w3.org/2000/svg}"
 HOSTILE = [clean(name) for name in NAMES]
-MARKS = ("wrong", "follows", "nan", "zero", "not reached")
 
 
 def every_kind(direction="LR", theme="light", legend=True):
@@ -80,6 +80,14 @@ def test_boxes_arrows_and_groups_can_be_found_by_id():
     assert by_id(diagram, "e0").get("class") == "edge n0 n1"
 
 
+def test_an_arrow_back_into_a_folded_block_is_broken():
+    diagram = every_kind()
+    diagram.arrows.append(Arrow("n4", "n3", "", back=True))
+    last = len(diagram.arrows) - 1
+    dashes = [by_id(diagram, f"e{i}").find(SVG + "path").get("stroke-dasharray") for i in (0, last)]
+    assert dashes == [None, "4,2.5"]
+
+
 def test_a_tooltip_is_the_title_of_its_box():
     diagram = every_kind()
     assert by_id(diagram, "n3").find(SVG + "title").text == "about op"
@@ -116,6 +124,17 @@ def test_a_mark_is_seen_at_the_border(mark):
     border = by_id(diagram, "n3").find(SVG + "rect")
     assert border.get("stroke") == THEMES["light"].mark[mark]
     assert float(border.get("stroke-width")) == 3
+    assert bool(border.get("stroke-dasharray")) == (mark in ("zero", "not reached"))
+
+
+@pytest.mark.parametrize("mark", MARKS)
+def test_the_legend_explains_a_mark_that_occurs(mark):
+    diagram = every_kind()
+    without = svg_of(diagram)
+    diagram.boxes[3].mark = mark
+    assert MARKS[mark] not in without
+    assert f">{MARKS[mark]}</text>" in svg_of(diagram)
+    assert svg_of(diagram).count(f'stroke="{THEMES["light"].mark[mark]}" stroke-width="3"') == 2
 
 
 def test_an_arrow_ends_in_a_tip_at_the_border_of_its_head():
@@ -177,7 +196,8 @@ def test_every_colour_is_written_out():
         assert all(re.fullmatch("#[0-9a-f]{6}", colour) for colour in colours)
         assert theme.fill.keys() == theme.border.keys() == theme.text.keys() == KINDS.keys()
         assert theme.shape.keys() == KINDS.keys()
-        assert tuple(theme.mark) == MARKS
+        assert theme.mark.keys() == MARKS.keys()
+        assert len({*theme.mark.values()}) == len(MARKS)
     assert len({*SHAPE.values()}) == len(SHAPE)
 
 

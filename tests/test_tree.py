@@ -92,6 +92,13 @@ def test_marks_are_words():
     )
 
 
+def test_where_nan_begins_is_told():
+    x = ag.Tensor(0.0, requires_grad=True, name="x")
+    with np.errstate(all="ignore"):
+        lines = tree_of(diagram(ag.trace(lambda: np.log(x) * 0.0))).split("\n")
+    assert [line.endswith("(NaN or infinity begins here)") for line in lines] == [0, 1, 0]
+
+
 def test_deep_trees_go_on_below():
     x = ag.Tensor(1.0, requires_grad=True, name="x")
     y = x

@@ -104,7 +104,7 @@ def point_quality(J: Tensor, names: Mapping[str, Any] | None = None) -> PointQua
 def zero_parameters(replay: Replay, parameters: list[Value]) -> Iterator[BlindSpot]:
     """Parameters whose regularisation makes no difference."""
     for value in parameters:
-        if not np.any(value.array):
+        if value.kept and not np.any(value.array):
             unseen = "whether it is regularised, with whatever coefficient"
             yield BlindSpot("zero parameter", f"{text_of(value)} is zero", unseen)
 

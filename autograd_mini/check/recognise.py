@@ -88,7 +88,7 @@ def same_share(
     """The share of a function, if the later value is that function of the earlier one."""
     with np.errstate(all="ignore"):
         y = function(earlier.array)
-        if not close(y, later.array):
+        if not close(y, later.array) or close(y, earlier.array):  # nothing shows which one
             return None
         leaf = Tensor(earlier.array.copy(), requires_grad=True)
         with Trace() as run:

@@ -188,7 +188,7 @@ def relu(x: Array) -> Array:
     return np.maximum(x, 0)
 
 
-@primitive(r"\max($negative_slope $x, $x)", elementwise=True, analytic=False,
+@primitive(r"\mathrm{LeakyReLU}_{$negative_slope}($x)", elementwise=True, analytic=False,
            x=lambda g, x, negative_slope: np.where(x > 0, g, negative_slope * g))
 def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> Array:
     """``x`` where it is positive, else ``negative_slope * x``.
@@ -308,8 +308,8 @@ def max_along(x: Array, axis: Axis, keepdims: bool) -> Array:
 
 
 def normalized(axis: Axis, ndim: int) -> tuple[int, ...]:
-    """The axes of a reduction as a tuple of non-negative numbers."""
-    return tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
+    """The axes of a reduction as a tuple of non-negative numbers; NumPy takes 0 for a number."""
+    return tuple(range(ndim)) if axis is None or not ndim else normalize_axis_tuple(axis, ndim)
 
 
 def count(shape: tuple[int, ...], axis: Axis) -> int:
@@ -499,7 +499,7 @@ def getitem(x: Array, *indices: Array, key: Any) -> Array:
     return x[filled(key, indices)]
 
 
-@primitive(r"\mathrm{scatter}($x, $indices)",
+@primitive(r"\mathrm{scatter}($x, [$indices])",
            x=lambda g, indices, key: getitem(g, *indices, key=key))
 def scatter(x: Array, *indices: Array, key: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape, with ``x`` added at a key: the adjoint of `getitem`."""

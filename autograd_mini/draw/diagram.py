@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .grouping import Item, Place, closed, folded
+from .grouping import MARKS, Item, Place, closed, folded
 from .labels import derivative_labels, group_label, lines_of, mark_of, operand_labels, tooltip_of
 from .reading import Reading, items_of, marks_of, put_leaves, read
 from .themes import THEMES
@@ -43,7 +43,7 @@ class Box:
     tooltip : str
         Further facts: clean plain text, lines separated by newlines.
     mark : str
-        "" or what is wrong with the value: "wrong", "follows", "nan", "zero", "not reached".
+        "" or what is to be seen in the value, one of `MARKS`, such as "wrong" or "not reached".
     group : str or None
         The innermost group that it lies in.
     value : Value or None
@@ -70,11 +70,15 @@ class Arrow:
     label : str
         The number of the operand where there are several and order matters, or the local
         derivative; often empty.
+    back : bool
+        Whether it leads from the end of a folded block to its beginning, where the next one goes
+        on: it is no use of its own.
     """
 
     tail: str
     head: str
     label: str
+    back: bool = False
 
 
 @dataclass
@@ -124,15 +128,21 @@ class Diagram:
     legend: bool
 
     def legend_entries(self) -> list[tuple[str, str]]:
-        """The kinds that occur, each with what it stands for.
+        """The kinds and the marks that occur, each with what it stands for.
 
         Returns
         -------
         list of (str, str)
             Empty if no legend is wanted.
         """
-        occurring = {box.kind for box in self.boxes}
-        return [(k, text) for k, text in KINDS.items() if k in occurring and self.legend]
+        if not self.legend:
+            return []
+        losses = [box.value for box in self.boxes if box.kind == "loss"]
+        texts = {**KINDS, **MARKS}
+        if any(value is not None and value.array.size != 1 for value in losses):
+            texts["loss"] = "output"  # what is no number is no cost
+        occurring = {name for box in self.boxes for name in (box.kind, box.mark)}
+        return [(name, text) for name, text in texts.items() if name in occurring]
 
 
 # ---- from a run to a diagram --------------------------------------------------------------------
@@ -142,6 +152,7 @@ CHOICES = {
     "detail": ("ops", "names"),
     "phase": ("forward", "backward", "both"),
     "direction": ("auto", "LR", "TB"),
+    "theme": tuple(THEMES),
 }
 CROWDED = 400  # boxes above which modules are closed
 
@@ -152,6 +163,7 @@ def diagram(
     names: Mapping[str, Any] | None = None,
     values: str = "auto",
     gradients: bool = True,
+    overlay: bool = False,
     derivatives: bool = False,
     groups: bool = True,
     depth: int | None = None,
@@ -180,7 +192,7 @@ def diagram(
     Raises
     ------
     TypeError
-        If ``what`` is neither.
+        If ``what`` is neither, or an option is of another type.
     ValueError
         If there is nothing to draw, an option has no such value, or there are more than
         ``max_nodes`` boxes.
@@ -193,21 +205,21 @@ def diagram(
     >>> [box.lines for box in picture.boxes][1:]
     [['subtract(·, 1)', 'float64', '2'], ['square', 'float64', '4']]
     >>> picture.arrows[0]
-    Arrow(tail='n0', head='n1', label='')
+    Arrow(tail='n0', head='n1', label='', back=False)
     """
-    chosen = {"values": values, "detail": detail, "phase": phase, "direction": direction}
-    for option, choice in chosen.items():
-        if choice not in CHOICES[option]:
-            allowed = ", ".join(map(repr, CHOICES[option]))
-            raise ValueError(f"{option} is one of {allowed}, not {choice!r}")
-    if theme not in THEMES:
-        raise ValueError(f"theme is one of {', '.join(map(repr, THEMES))}, not {theme!r}")
+    check_choices(values=values, detail=detail, phase=phase, direction=direction, theme=theme)
+    check_types(names, depth, max_nodes, report)
     if depth is not None and (depth < 0 or not groups):
         raise ValueError("depth is the number of levels of modules to open, and needs groups=True")
     reading = read(what, names, phase, derivatives=derivatives)
+    if overlay and not (gradients and reading.gradients):
+        raise ValueError(
+            "overlay=True colours borders by the size of gradients, and there are none to be "
+            "shown: call backward() on the cost first, and leave gradients=True"
+        )
     if report is not None:
         reading.marks = marks_of(report, reading)
-    items = items_of(reading, detail == "names")
+    items = items_of(reading, detail == "names", groups)
     if groups:
         put_leaves(items, reading)
     for item in items:
@@ -215,7 +227,7 @@ def diagram(
     if not any(item.places for item in items):
         fitted(items, {}, None, max_nodes, reading)  # at once, before anything takes time
     for item in items:
-        item.mark = mark_of(item.value, reading, gradients) if item.value else ""
+        item.mark = mark_of(item.value, reading, gradients, overlay) if item.value else ""
     copies: dict[Place, int] = {}
     if fold:
         items, copies = folded(items)
@@ -239,7 +251,29 @@ def diagram(
         labels = derivative_labels(item, reading) if derivatives else operand_labels(item)
         for use, label in zip(item.uses, labels, strict=True):
             arrows.append(Arrow(ids[use.item], ids[item], label))
+        arrows += [Arrow(ids[use.item], ids[item], "", back=True) for use in item.rolls]
     return Diagram(boxes, arrows, [*frames.values()], direction, theme, legend)
+
+
+def check_choices(**chosen: str) -> None:
+    """Raise if an option has a value that it cannot have."""
+    for option, choice in chosen.items():
+        if choice not in CHOICES[option]:
+            allowed = ", ".join(map(repr, CHOICES[option]))
+            raise ValueError(f"{option} is one of {allowed}, not {choice!r}")
+
+
+def check_types(names: Any, depth: Any, max_nodes: Any, report: Any) -> None:
+    """Raise if an option is of a type that it cannot be of."""
+    for option, given in (("depth", depth), ("max_nodes", max_nodes)):
+        if given is not None and (not isinstance(given, int) or isinstance(given, bool)):
+            raise TypeError(f"{option} is a whole number or None, not {given!r}")
+    if names is not None and not isinstance(names, Mapping):
+        raise TypeError(
+            f"names maps names to variables, as locals() does; it is no {type(names).__name__}"
+        )
+    if report is not None and not hasattr(report, "lines"):
+        raise TypeError(f"report is what ag.compare returned, not {type(report).__name__}")
 
 
 def fitted(

@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING
 
 from ..text import for_dot, for_xml
-from .themes import THEMES
+from .themes import BROKEN, THEMES
 
 if TYPE_CHECKING:
     import subprocess
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .diagram import Box, Diagram
     from .themes import Theme
 
+IN_A_ROW = 6  # entries of the legend
+PAST = 2  # ranks inside of a frame that an arrow leads past at most
 SECONDS = 20  # dot can take hours over a large graph
 
 #: The outlines of a theme in Graphviz's words.
@@ -95,8 +97,6 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
             "color": theme.edge,
             "fontcolor": theme.label,
             "arrowsize": "0.7",
-            "labelangle": "22",
-            "labeldistance": "1.8",
         },
     )
     upwards = diagram.direction == "LR"  # then dot puts what comes first at the bottom
@@ -105,17 +105,39 @@ def dot_of(diagram: Diagram) -> graphviz.Digraph:
     for box in diagram.boxes:
         graph.node(box.id, **box_attributes(box, theme))
     draw_groups(graph, diagram)
-    for number, arrow in enumerate(diagram.arrows):
+    for number, (arrow, length) in enumerate(zip(diagram.arrows, lengths(diagram), strict=True)):
         attributes = {"id": f"e{number}", "class": f"{arrow.tail} {arrow.head}"}
         if arrow.label:
-            # a long label has room of its own, a space from the arrow; the number of an operand
-            # stands at the arrow's head
-            long = len(arrow.label) > 2
-            attributes["label" if long else "headlabel"] = " " * long + for_dot(arrow.label)
+            attributes["label"] = f"  {for_dot(arrow.label)}"  # a little away from the arrow
+        if arrow.back:
+            attributes |= {"style": "dashed", "constraint": "false"}
+            if arrow.tail != arrow.head:  # then around what is between
+                side = "e" if diagram.direction == "TB" else "n"
+                attributes |= {"tailport": side, "headport": side}
+        elif length > 1:
+            attributes["minlen"] = str(length)
         graph.edge(arrow.tail, arrow.head, **attributes)
     if not upwards:
         draw_legend(graph, diagram)
     return graph
+
+
+def lengths(diagram: Diagram) -> list[int]:
+    """How many ranks each arrow shall span at least.
+
+    An arrow that enters a frame leads past what its head is computed from inside of it: so that
+    all of the frame is further on than what it is entered from, and frames that follow each other
+    stand one after the other.
+    """
+    group = {box.id: box.group for box in diagram.boxes}
+    inside = dict.fromkeys(group, 0)  # how many ranks of its frame come before a box
+    for arrow in diagram.arrows:
+        if group[arrow.tail] == group[arrow.head] is not None and not arrow.back:
+            inside[arrow.head] = max(inside[arrow.head], inside[arrow.tail] + 1)
+    return [
+        1 if group[arrow.tail] == group[arrow.head] else 1 + min(inside[arrow.head], PAST)
+        for arrow in diagram.arrows
+    ]
 
 
 def points(pixels: float) -> str:
@@ -129,6 +151,8 @@ def coloured(kind: str, mark: str, theme: Theme) -> dict[str, str]:
     attributes |= {"fontcolor": theme.text[kind]} | SHAPES[theme.shape[kind]]
     if mark:
         attributes |= {"color": theme.mark[mark], "penwidth": "3"}
+    if mark in BROKEN:
+        attributes["style"] = f"{attributes.get('style', 'filled')},dashed"
     return attributes
 
 
@@ -154,6 +178,8 @@ def draw_groups(
     for group in diagram.groups:
         if group.parent == parent:
             frame = {"label": for_dot(group.label), "id": group.id, "labeljust": "l"}
+            if diagram.direction == "LR":
+                frame["labelloc"] = "b"  # most arrows come in near the top
             frame |= {"color": theme.group_border, "fontcolor": theme.group_text}
             frame |= {"fillcolor": fill, "style": "filled,rounded", "margin": "8"}
             with graph.subgraph(name=f"cluster_{group.id}", graph_attr=frame) as inside:
@@ -164,21 +190,27 @@ def draw_groups(
 
 
 def draw_legend(graph: graphviz.Digraph, diagram: Diagram) -> None:
-    """Explain the kinds of boxes, in a row below the graph."""
+    """Explain the kinds of boxes, in rows below the graph."""
     theme = THEMES[diagram.theme]
     entries = diagram.legend_entries()
-    if not entries:
-        return
     names = [f"legend{number}" for number in range(len(entries))]
-    with graph.subgraph() as row:
-        if diagram.direction == "TB":
-            row.attr(rank="sink")
-        for name, (kind, text) in zip(names, entries, strict=True):
-            row.node(name, for_dot(text), id=name, tooltip=" ", **coloured(kind, "", theme))
-        for name, following in itertools.pairwise(names):
-            row.edge(name, following, style="invis")
-    if diagram.direction == "TB":
-        graph.edge(diagram.boxes[-1].id, names[len(names) // 2], style="invis")
+    rows = [names[start : start + IN_A_ROW] for start in range(0, len(names), IN_A_ROW)]
+    for name, (entry, text) in zip(names, entries, strict=True):
+        look = coloured(*theme.look(entry), theme)
+        graph.node(name, for_dot(text), id=name, tooltip=" ", **look)
+    for row in rows:
+        with graph.subgraph() as together:
+            if diagram.direction == "TB":
+                together.attr(rank="same")
+            for name, following in itertools.pairwise(row):
+                together.edge(name, following, style="invis")
+    if rows and diagram.direction == "TB":
+        used = {arrow.tail for arrow in diagram.arrows}
+        above = [box.id for box in diagram.boxes if box.id not in used]
+        for row in rows:
+            for name in above:
+                graph.edge(name, row[len(row) // 2], style="invis", weight="0")
+            above = row
 
 
 # ---- dot at work --------------------------------------------------------------------------------

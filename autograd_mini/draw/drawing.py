@@ -106,9 +106,11 @@ class Drawing:
                 import warnings
 
                 warnings.warn(
-                    f"{error}: the built-in layout drew the picture", RuntimeWarning, stacklevel=4
+                    f"{error}: the built-in layout drew the picture",
+                    RuntimeWarning,
+                    stacklevel=users_level(),
                 )
-        return svg_of(self.diagram), "built in"
+        return svg_of(self._diagram), "built in"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the picture to a file, whole or not at all; what was there is replaced.
@@ -188,12 +190,26 @@ class Drawing:
         return bundle
 
 
+def users_level() -> int:
+    """How many calls above its caller the user's line is, as `warnings.warn` counts."""
+    import functools
+    import sys
+
+    from ..trace import PACKAGE
+
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back and frame.f_code.co_filename.startswith((PACKAGE, functools.__file__)):
+        level, frame = level + 1, frame.f_back
+    return level
+
+
 def draw(
     what: Trace | Tensor,
     *,
     names: Mapping[str, Any] | None = None,
     values: str = "auto",
     gradients: bool = True,
+    overlay: bool = False,
     derivatives: bool = False,
     groups: bool = True,
     depth: int | None = None,
@@ -221,6 +237,10 @@ def draw(
         "stats" does so always; "none" shows shapes only.
     gradients : bool
         Whether gradients are shown, too.
+    overlay : bool
+        Whether the borders show how large the gradients are: by the norm, a colour for each factor
+        of 100; from 10,000 on it is called exploding, below a millionth vanishing.  What is zero,
+        infinite, NaN or not reached is marked with and without it.
     derivatives : bool
         Whether each arrow shows its local derivative.
     groups : bool
@@ -228,7 +248,8 @@ def draw(
     depth : int, optional
         How many levels of modules are opened; what is deeper is one box.
     fold : bool
-        Whether identical modules that follow each other are drawn once, with "x12".
+        Whether identical modules that follow each other are drawn once, with "x12" and a broken
+        arrow from the end of one to the beginning of the next.
     detail : {"ops", "names"}
         One box for each operation, or for each quantity that has a name, with its formula.
     phase : {"forward", "backward", "both"}
@@ -258,10 +279,10 @@ def draw(
     Raises
     ------
     TypeError
-        If ``what`` is neither a run nor a Tensor.
+        If ``what`` is neither a run nor a Tensor, or an option is of another type.
     ValueError
-        If nothing was computed in it, an option has no such value, or there are more than
-        ``max_nodes`` boxes.
+        If nothing was computed in it, an option has no such value, there are no gradients for an
+        overlay, or there are more than ``max_nodes`` boxes.
 
     Examples
     --------
@@ -282,6 +303,7 @@ def draw(
             names=names,
             values=values,
             gradients=gradients,
+            overlay=overlay,
             derivatives=derivatives,
             groups=groups,
             depth=depth,

@@ -8,7 +8,6 @@ box.  Nothing here recurses, and the order of boxes follows from the order of ca
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -16,8 +15,24 @@ from typing import NamedTuple
 from ..trace import Call, Scope, Value
 
 FEWEST = 3  # identical blocks that are folded
-#: What can be wrong with a value, the worst first.
-MARKS = ("wrong", "nan", "follows", "zero", "not reached")
+#: Bounds of the norms of gradients that have different colours.
+DECADES = (1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4)
+#: How borders tell what is to be seen in a value, the worst first, and in words.
+MARKS = {
+    "wrong": "wrong",
+    "first nan": "NaN or infinity begins here",
+    "nan": "NaN or infinity",
+    "follows": "may follow from a wrong one",
+    "zero": "the gradient is all zero",
+    "not reached": "no gradient reaches it",
+    "size 6": "grad norm 1e4 or more: exploding",
+    "size 5": "grad norm 100 to 1e4",
+    "size 4": "grad norm 1 to 100",
+    "size 3": "grad norm 0.01 to 1",
+    "size 2": "grad norm 1e-4 to 0.01",
+    "size 1": "grad norm 1e-6 to 1e-4",
+    "size 0": "grad norm below 1e-6: vanishing",
+}
 
 
 class Place(NamedTuple):
@@ -53,14 +68,16 @@ class Item:
         Where it lies, the outermost first.
     name : str
         What the value is called; may be empty.
+    named : bool
+        Whether the user called a result so, who shall find it in the picture.
     mark : str
         As of a `Box`.
     members : list of Item
         Of a closed place: what is in it.
-    parameters : int
-        Of a closed place: how many numbers its parameters are.
     copies : int
         For how many identical items it stands.
+    rolls : list of Use
+        Arrows from a folded block back into itself: what the next of the blocks is fed with.
     """
 
     value: Value | None
@@ -69,10 +86,11 @@ class Item:
     uses: list[Use] = field(default_factory=list)
     places: tuple[Place, ...] = ()
     name: str = ""
+    named: bool = False
     mark: str = ""
     members: list[Item] = field(default_factory=list)
     copies: int = 1
-    parameters: int = 0
+    rolls: list[Use] = field(default_factory=list)
 
 
 def common(paths: Iterable[tuple[Place, ...]]) -> tuple[Place, ...]:
@@ -202,9 +220,7 @@ def rows(blocks: Sequence[Block], users: dict[Item, list[Item]]) -> list[list[Bl
 def is_private(block: Block, following: Block, users: dict[Item, list[Item]]) -> bool:
     """Whether nobody would miss a block but the one that follows, nor the names in it."""
     near = block.index.keys() | following.index.keys()
-    return not any(
-        (item.name and item.calls) or not near >= {*users.get(item, ())} for item in block.members
-    )
+    return not any(item.named or not near >= {*users.get(item, ())} for item in block.members)
 
 
 def without(items: list[Item], row: list[Block]) -> list[Item]:
@@ -212,14 +228,18 @@ def without(items: list[Item], row: list[Block]) -> list[Item]:
     first, last = row[0], row[-1]
     gone = {item for block in row[1:] for item in block.members}
     stand_in = dict(zip(last.members, first.members, strict=True))
+    links = dict(zip(first.outside, row[1].follows(first) or (), strict=True))
     for item in first.members:
         item.copies *= len(row)
+        fed = [use for use in item.uses if links.get(use.item, -1) >= 0]
+        item.rolls += [use._replace(item=first.members[links[use.item]]) for use in fed]
     for gone_item, item in stand_in.items():
-        if item.calls:
+        if gone_item.named:
             item.name = gone_item.name
     left = [item for item in items if item not in gone]
     for item in left:
         item.uses = [use._replace(item=stand_in.get(use.item, use.item)) for use in item.uses]
+        item.rolls = [use._replace(item=stand_in.get(use.item, use.item)) for use in item.rolls]
     return left
 
 
@@ -230,14 +250,17 @@ def closed(items: list[Item], level: int, copies: Mapping[Place, int]) -> list[I
     """One box for each place at a level, with all that is in it; in topological order.
 
     A place that cannot be one box, since something outside is computed from what is inside and
-    goes back in, stays open.
+    goes back in, stays open, and so does one in which the run failed.
     """
-    opened: set[Place] = set()
+    opened = {place for item in items if item.kind == "error" for place in item.places}
     while True:
         boxes = with_modules(items, level, opened)
         for box in boxes:
             if box.members:
-                summarise(box, level, copies)
+                box.copies = copies.get(box.members[0].places[level], 1)
+                box.mark = worst(box.members)
+                fed = box.copies > 1 and any(item.rolls for item in box.members)
+                box.rolls = [Use(box, None, 0)] * fed
         ordered = in_order(boxes)
         if len(ordered) == len(boxes):
             return ordered
@@ -262,6 +285,7 @@ def with_modules(items: list[Item], level: int, opened: set[Place]) -> list[Item
         uses = [use._replace(item=box_of[use.item]) for use in item.uses]
         if box.kind != "module":
             box.uses = uses
+            box.rolls = [use._replace(item=box_of[use.item]) for use in item.rolls]
             continue
         known = {use.item for use in box.uses}
         arriving = dict.fromkeys(use.item for use in uses if use.item is not box)
@@ -272,22 +296,6 @@ def with_modules(items: list[Item], level: int, opened: set[Place]) -> list[Item
         results = [item for item in module.members if item.calls] or module.members
         module.value = (outputs or results)[-1].value
     return list(dict.fromkeys(box_of.values()))
-
-
-def summarise(module: Item, level: int, copies: Mapping[Place, int]) -> None:
-    """Say of a closed place how many blocks it stands for, and how large each is."""
-    path = module.members[0].places[: level + 1]
-    module.copies = copies.get(path[-1], 1)
-    module.mark = worst(module.members)
-    around = math.prod([copies.get(place, 1) for place in path])
-    inside = {item: item.copies // around for item in module.members}
-    outside = {use.item: 1 for item in module.members for use in item.uses}
-    sizes = {
-        item.value: number * item.value.array.size
-        for item, number in {**outside, **inside}.items()
-        if item.kind == "parameter" and item.value
-    }
-    module.parameters = sum(sizes.values())
 
 
 def in_order(boxes: list[Item]) -> list[Item]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +15,8 @@ import numpy as np
 from ..core import ops
 from ..text import clean
 from ..trace import Call, Value
-from .grouping import Item, Place
-from .reading import LONGEST_NAME, Reading
+from .grouping import DECADES, MARKS, Item, Place
+from .reading import LONGEST_NAME, Reading, tensors_in, values_among
 
 if TYPE_CHECKING:
     from ..symbols import Symbol
@@ -23,8 +24,11 @@ if TYPE_CHECKING:
 WIDEST = 44  # characters of a line of a formula or message
 LONGEST_FORMULA = 2_000  # before it is cut
 LONGEST_DERIVATIVE = 32
+BRIEF = 6  # characters of a formula that stands for a name
 #: Ops that do not care which operand comes first.
 COMMUTATIVE = (ops.add, ops.multiply, ops.maximum, ops.minimum)
+NOT_KEPT = "the graph keeps only what derivatives need: record the run by ag.trace()"
+CHANGED = "it was changed after the results were computed: record the run by ag.trace()"
 #: Keyword arguments that the box shows anyhow, by the shape and dtype of the result.
 VISIBLE_ANYHOW = ("shape", "dtype")
 
@@ -41,12 +45,14 @@ def lines_of(
         return error_lines(reading)
     if item.kind == "module" or value is None:
         return module_lines(item)
+    if is_shapeless(item):
+        return ["not kept"]
     lines = title_of(item, reading, by_name)
     lines.append(size_of(value))
     if item.copies > 1:  # each of the identical blocks has values of its own
         return lines
     if not value.kept:
-        lines.append("value not kept")
+        lines.append("changed since" if value.changed else "value not kept")
     elif values != "none":
         lines += [short for short in [summary(value.array, values)] if short]
     if gradients and (line := gradient_line(value, reading, values)):
@@ -54,11 +60,17 @@ def lines_of(
     return lines
 
 
+def is_shapeless(item: Item) -> bool:
+    """Whether it stands for a constant of which a graph did not even keep the shape."""
+    value = item.value
+    return item.kind == "constant" and value is not None and not (value.kept or value.changed)
+
+
 def title_of(item: Item, reading: Reading, formula: bool) -> list[str]:
     """The name of a quantity, and how it is computed."""
     name = item.name
-    if item.copies > 1 and not item.calls and item.places:
-        name = name.removeprefix(f"{item.places[-1].scope.path}.")
+    if item.copies > 1 and item.places and not item.named:
+        name = name.replace(f"{item.places[-1].scope.path}.", "")
     name = clean(name, LONGEST_NAME)
     if not item.calls:
         return [name] if name else []
@@ -105,7 +117,7 @@ def formula_of(item: Item, reading: Reading) -> str:
     from ..symbols import definition_of, write
 
     assert item.value is not None
-    symbols = {
+    symbols = reading.unknown | {
         use.item.value: reading.symbol(use.item.value)
         for use in item.uses
         if use.item.value and use.item.name
@@ -138,12 +150,19 @@ def summary(array: Any, values: str) -> str:
     finite = array[np.isfinite(array)]
     parts = []
     if finite.size:
-        finite = finite if finite.dtype.kind == "c" else finite.astype(float)
-        parts.append(f"norm {np.linalg.norm(finite):.4g}")
+        size = norm(finite)
+        parts += [f"norm {size:.4g}"] if np.isfinite(size) else []  # the greatest float has to do
         if finite.dtype.kind != "c":
-            least, greatest = short(finite.min()), short(finite.max())
+            least, greatest = short(float(finite.min())), short(float(finite.max()))
             parts.append(f"all {least}" if least == greatest else f"{least} .. {greatest}")
     return ", ".join([*parts, *not_finite(array)])
+
+
+def norm(array: Any) -> float:
+    """The Euclidean norm, of numbers of any size."""
+    sizes = np.abs(array if array.dtype.kind == "c" else array.astype(float))
+    largest = float(np.max(sizes, initial=0.0))
+    return largest * float(np.linalg.norm(sizes / largest)) if largest else 0.0
 
 
 def full(array: Any) -> str:
@@ -172,7 +191,7 @@ def gradient_line(value: Value, reading: Reading, values: str) -> str:
     if gradient is not None:
         return f"grad {summary(gradient.array, 'stats' if values == 'stats' else 'auto')}"
     if value.kind != "parameter":
-        return ""
+        return "not trained" if id(value.live) in reading.held else ""
     return "grad: not reached" if is_left_out(value, reading) else "grad: not computed"
 
 
@@ -182,16 +201,21 @@ def is_left_out(value: Value, reading: Reading) -> bool:
     return differentiated and value not in reading.useful
 
 
-def mark_of(value: Value, reading: Reading, gradients: bool) -> str:
-    """What is wrong with a value."""
+def mark_of(value: Value, reading: Reading, gradients: bool, overlay: bool) -> str:
+    """What is to be seen in a value, one of `MARKS`, if there is anything."""
     if value in reading.marks:
         return reading.marks[value]
     gradient = reading.gradients.get(value) if gradients else None
-    arrays = [value.array] + ([gradient.array] if gradient else [])
-    if any(array.dtype.kind in "fc" and not np.isfinite(array).all() for array in arrays):
-        return "nan"
-    if gradient is not None:
-        return "" if np.any(gradient.array) else "zero"
+    if any(reading.is_bad(x) for x in (value, gradient) if x is not None):
+        calls = [value.call] if value.call else []
+        calls += [call for share in value.shares if gradient for call in share.calls]
+        from_outside = not calls and reading.is_bad(value)
+        return "first nan" if from_outside or any(map(reading.is_source, calls)) else "nan"
+    if gradient is not None and gradient.array.size and not np.any(gradient.array):
+        return "zero"
+    sized = value if value in reading.shown_gradients else gradient
+    if overlay and sized is not None:
+        return f"size {bisect_right(DECADES, norm(sized.array))}"
     parameter = gradients and value.kind == "parameter"
     return "not reached" if parameter and is_left_out(value, reading) else ""
 
@@ -208,9 +232,15 @@ def module_lines(item: Item) -> list[str]:
     """What a closed module is: its class, how many parameters it has, and its output's shape."""
     place = item.members[0].places[len(item.places)]
     lines = [group_label(place, item.copies)]
-    if item.parameters:
-        each = "each " if item.copies > 1 else ""
-        lines.append(f"{each}{item.parameters:,} parameter{'s' * (item.parameters != 1)}")
+    tensors = tensors_in(place.scope.module)
+    trained = sum(tensor.size for tensor in tensors if tensor.requires_grad)
+    others = sum(tensor.size for tensor in tensors if not tensor.requires_grad)
+    own = any(member.kind == "parameter" for member in item.members)  # not shared by all blocks
+    each = "each " if item.copies > 1 and own else ""
+    if trained:
+        lines.append(f"{each}{trained:,} parameter{'s' * (trained != 1)}")
+    if others:
+        lines.append(f"{each}{others:,} not trained")
     return [*lines, size_of(item.value)] if item.value else lines
 
 
@@ -224,18 +254,24 @@ def group_label(place: Place, copies: int = 1) -> str:
 
 def tooltip_of(item: Item, reading: Reading) -> str:
     """Further facts, a line each."""
+    value = item.value
     facts = [clean(item.name)] if item.name else []
     if item.kind == "error" and reading.run.failure and reading.run.failure.source:
         source = reading.run.failure.source
         facts.append(clean(f"{source}: {source.text}"))
-    if value := item.value:
-        facts.append(f"shape {value.shape}, {value.dtype}, {value.array.size:,} elements")
+    if value and not is_shapeless(item):
+        size = value.array.size
+        elements = f"{size:,} element{'s' * (size != 1)}"
+        facts.append(f"shape {value.shape}, {value.dtype}, {elements}")
+    if value and not value.kept and item.kind != "module":
+        facts.append(CHANGED if value.changed else NOT_KEPT)
     if item.kind == "module":
         facts.append(f"{len(item.members)} boxes")
     elif value and item.copies == 1 and value.kept:
         facts += [text for text in [summary(value.array, "stats")] if text]
         if gradient := reading.gradients.get(value):
             facts.append(f"grad {summary(gradient.array, 'stats')}")
+    facts += [MARKS[item.mark]] if item.mark else []
     if item.copies > 1:
         facts.append(f"the first of {item.copies} identical ones")
     for call in item.calls[-1:]:
@@ -255,10 +291,12 @@ def tooltip_of(item: Item, reading: Reading) -> str:
 
 def operand_labels(item: Item) -> list[str]:
     """The number of each operand, where there are several and it matters which is which."""
-    if len(item.calls) != 1 or len(item.uses) < 2:
+    if len(item.calls) > 1 or len(item.uses) < 2:
         return [""] * len(item.uses)
     twice = len({use.item for use in item.uses}) < len(item.uses)
-    if not twice and item.calls[0].primitive in COMMUTATIVE:
+    if item.kind == "module" or (
+        not twice and item.calls and item.calls[0].primitive in COMMUTATIVE
+    ):
         return [""] * len(item.uses)
     return [str(use.position) for use in item.uses]
 
@@ -266,41 +304,36 @@ def operand_labels(item: Item) -> list[str]:
 def derivative_labels(item: Item, reading: Reading) -> list[str]:
     """The local derivative at each arrow: the rules, with the gradient of the output taken as 1.
 
-    Where a rule is no product with that gradient, such as the rule of a product of matrices, it is
-    written ``g``.  What has no name is called ``in`` and ``out``, as seen from the op.  An arrow
-    by which no gradient comes back has no label.
+    Where a rule is no product with that gradient, such as the rule of a product of matrices or of
+    an operand that was stretched, it is written ``g``.  What has no name is called ``in`` and
+    ``out``, as seen from the op.  An arrow by which no gradient comes back has no label.
     """
     from ..symbols import Symbol, named
 
     if item.value is None or not item.calls:
         return [""] * len(item.uses)
     ones = np.ones_like(item.value.array)
-    if item.value.array.size == 1:
-        units = [Symbol(ones)]
+    found = local_derivatives(item, reading, named("g", ones))
+    if ones.size == 1:
+        found |= local_derivatives(item, reading, Symbol(ones))
     elif all(call.primitive.elementwise for call in item.calls):
-        units = [Symbol(np.ones((), ones.dtype)), named("1", ones)]  # a sum needs the shape
-    else:
-        units = [named("g", ones)]
-    found: dict[tuple[Call | None, int], str] = {}
-    for unit in units:
-        try:
-            found = local_derivatives(item, reading, unit)
-            break
-        except (ValueError, IndexError):
-            continue
+        found |= local_derivatives(item, reading, Symbol(np.ones((), ones.dtype)))
     return [found.get((use.call, use.position), "") for use in item.uses]
 
 
 def local_derivatives(
     item: Item, reading: Reading, unit: Symbol
 ) -> dict[tuple[Call | None, int], str]:
-    """The shares of an item's operands in the gradient ``unit`` of its value, as texts."""
+    """The shares of an item's operands in the gradient ``unit`` of its value, as texts.
+
+    If ``unit`` is one number for all elements of the value, only those of operands of its shape.
+    """
     from ..symbols import named, share_of
 
     assert item.value is not None
     output = clean(item.name, LONGEST_NAME) or "out"
     known: dict[Value, Symbol] = {item.value: named(output, item.value.array)}
-    known |= operand_symbols(item, reading)
+    known |= reading.unknown | operand_symbols(item, reading)
     upstream = {item.value: unit}
     inside = {call.output for call in item.calls}
     found: dict[tuple[Call | None, int], str] = {}
@@ -309,12 +342,14 @@ def local_derivatives(
             pull = reading.pulls.get((call, position))
             if pull is None or call.output not in upstream:
                 continue
+            if unit.shape != item.value.shape != operand.shape:
+                continue
             share = share_of(pull, upstream[call.output], known)
             if operand in inside:
                 before = upstream.get(operand)
                 upstream[operand] = ops.add(before, share) if before else share
             else:
-                found[call, position] = derivative_text(share)
+                found[call, position] = derivative_text(share, with_number=not unit.name)
     return found
 
 
@@ -325,24 +360,41 @@ def operand_symbols(item: Item, reading: Reading) -> dict[Value, Symbol]:
     unnamed = [use for use in item.uses if not use.item.name]
     symbols = {}
     for use in reversed(item.uses):
-        if value := use.item.value:
-            number = "" if len(item.uses) == 1 or len(item.calls) > 1 else str(use.position)
-            if use.item.name:
-                symbols[value] = reading.symbol(value)
-            elif value.call or value.array.size > 1:
-                name = f"in{number}" if len(unnamed) > 1 else "in"
-                symbols[value] = named(name, value.array)
+        if use.call is None:
+            continue
+        value = use.call.operands[use.position]  # that of the item may be of another block
+        number = "" if len(item.uses) == 1 or len(item.calls) > 1 else str(use.position)
+        if use.item.name and use.item.copies >= item.copies:
+            symbols[value] = reading.symbol(value)
+        elif formula := brief(value, reading):
+            symbols[value] = formula
+        elif value.call or value.array.size > 1:
+            name = f"in{number}" if len(unnamed) > 1 else "in"
+            symbols[value] = named(name, value.array)
     return symbols
 
 
-def derivative_text(share: Symbol) -> str:
+def brief(value: Value, reading: Reading) -> Symbol | None:
+    """The formula of an elementwise result, such as ``1 - a``, if it is no longer than a name."""
+    from ..symbols import definition_of, write
+
+    if value.call is None or not value.call.primitive.elementwise:
+        return None
+    operands = [*values_among(value.call.operands)]
+    if not all(reading.called(x) for x in operands):
+        return None
+    formula = definition_of(value, {x: reading.symbol(x) for x in operands})
+    return formula if len(write(formula, "text")) <= BRIEF else None
+
+
+def derivative_text(share: Symbol, with_number: bool) -> str:
     """A local derivative as a formula and, if it is one number, as that."""
     from ..symbols import write
 
     text = write(share, "text")
-    number = short(np.asarray(share.array).item()) if np.size(share.array) == 1 else ""
-    if not number:
+    if not with_number or np.size(share.array) != 1:
         return clean(text, LONGEST_DERIVATIVE)
+    number = short(np.asarray(share.array).item())
     if len(text) > LONGEST_DERIVATIVE or re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", text):
         return number
     return clean(f"{text} = {number}")

@@ -18,7 +18,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from .level import APART, FRAME, TIP, End, Level, Link, Node, Point, Signal
+from .level import APART, FRAME, GAP, TIP, End, Level, Link, Node, Point, Signal
 from .themes import THEMES, text_width
 
 if TYPE_CHECKING:
@@ -94,6 +94,8 @@ class Plan:
         self.ways: dict[int, list[tuple[str | None, Link]]] = {}  # of arrows, by number
         self.corner: dict[str, float] = {}  # where a group begins, across, in its own coordinates
         self.titles: dict[str, Point] = {}  # where its title stands, in its own coordinates
+        self.measure()
+        self.connect()
 
     def path(self, group: str | None) -> list[str]:
         """The groups around something, from the outermost to the innermost."""
@@ -232,6 +234,15 @@ class Plan:
             node.margin += max(height, 16.0) + 4.0 if self.sideways else width + 20.0
             node.along = max(node.along, 2 * (width + 20.0) if self.sideways else height)
 
+    def least_length(self) -> float:
+        """How long the picture is at least, along the flow: as the boxes of its longest way."""
+        reach = [self.node[i].along for i in range(len(self.diagram.boxes))]
+        for i, arrow in enumerate(self.diagram.arrows):
+            if i in self.ways and not self.ways[i][-1][1].signal[2]:
+                tail, head = self.number[arrow.tail], self.number[arrow.head]
+                reach[head] = max(reach[head], reach[tail] + GAP + self.node[head].along)
+        return max(reach, default=0.0)
+
     # -- from the innermost group to the whole picture --
 
     def arrange(self) -> None:
@@ -297,6 +308,7 @@ class Plan:
 
     def layout(self) -> Layout:
         """Everything in x and y."""
+        self.arrange()
         layout = Layout(0.0, 0.0, "LR" if self.sideways else "TB")
         origin: dict[str | None, Point] = {None: (0.0, 0.0)}
         for level, units in self.inside.items():
@@ -478,12 +490,11 @@ def laid_out(diagram: Diagram) -> Layout:
     >>> layout.boxes["n0"].x < layout.boxes["n1"].x, layout.boxes["n0"].y == layout.boxes["n1"].y
     (True, True)
     """
-    for direction in ("LR", "TB") if diagram.direction == "auto" else (diagram.direction,):
-        plan = Plan(diagram, direction)
-        plan.measure()
-        plan.connect()
-        plan.arrange()
+    if diagram.direction != "auto":
+        return Plan(diagram, diagram.direction).layout()
+    plan = Plan(diagram, "LR")
+    if plan.least_length() <= WIDEST:
         layout = plan.layout()
         if layout.width <= WIDEST:
-            break
-    return layout
+            return layout
+    return Plan(diagram, "TB").layout()

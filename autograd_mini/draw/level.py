@@ -2,6 +2,7 @@
 
 1. Each unit gets a rank, one below the units that lead to it; a leaf comes next to its consumer.
 2. An arrow over several ranks gets a bend in each of them; arrows of one value share their bends.
+   Where that would be too many, all these arrows go around the boxes instead.
 3. The order within the ranks is improved by sweeps down and up: each node moves to the mean
    position of its neighbours, then adjacent nodes are exchanged as long as arrows cross less.
 4. Coordinates across the flow: each rank in turn comes as close as possible, in the sense of least
@@ -18,11 +19,13 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from dataclasses import dataclass, field
 from itertools import pairwise
+from math import inf
 from typing import Any
 
 Signal = tuple[int, int, bool]  # the tail, which of several arrows to one head, if it goes up
 End = tuple[str, Signal]  # where an arrow leaves ("out") or enters ("in") a unit
 Point = tuple[float, float]
+Segment = tuple["Node", End | None, "Node", End | None, int]  # from rank to rank; its weight
 
 FRAME = 12.0  # between the border of a group and its boxes
 APART = 11.0  # half the least distance of two boxes
@@ -31,7 +34,9 @@ GAP = 18.0  # between two ranks
 TIP = 10.0  # length of an arrow's tip, with a little straight line before it
 NEARLY = 3.5  # a bend to the side that would look like a mistake
 MAIN = 1000  # how much more the arrows of the longest way count than others
-MANY = 20_000  # bends
+MANY = 6_000  # bends, or
+MANY_PER_UNIT = 3
+PASSES = 8  # through a rank, to exchange adjacent nodes
 NOWHERE: dict[Any, float] = {}  # the ends at a bend
 
 
@@ -48,12 +53,46 @@ class Node:
     ends: dict[End, float] = field(default_factory=dict)  # their distances from its middle
     rank: int = 0
     depth: float = 0.0  # the length of the longest way to it; a port counts more than a leaf
+    height: float = 0.0  # the length of the longest way from it
     x: float = 0.0  # its middle, across
     y: float = 0.0  # where it begins, along
 
     def end(self, end: End | None) -> float:
         """Where an arrow leaves or enters, relative to the middle."""
         return self.ends.get(end, 0.0) if end else 0.0
+
+
+@dataclass(eq=False, slots=True)
+class Run:
+    """The way of arrows through the ranks between their ends, shared by those of one value."""
+
+    low: int  # the first of these ranks
+    high: int
+    bends: dict[int, Node] = field(default_factory=dict)  # by rank
+    turns: list[tuple[int, float]] = field(default_factory=list)  # from which rank on it is where
+
+    @property
+    def length(self) -> int:
+        """How many ranks it leads through."""
+        return self.high - self.low + 1
+
+    def bend(self, rank: int) -> Node:
+        """Its bend in a rank."""
+        if rank not in self.bends:
+            self.bends[rank] = Node(bend=True, ends=NOWHERE, rank=rank)
+        return self.bends[rank]
+
+    def find_turns(self) -> None:
+        """Note where it goes to the side: it is straight in between."""
+        for rank in sorted(self.bends):
+            if not self.turns or self.turns[-1][1] != self.bends[rank].x:
+                self.turns.append((rank, self.bends[rank].x))
+
+    def between(self, low: int, high: int) -> list[tuple[int, float]]:
+        """Its turns from one rank to another."""
+        start = bisect_right(self.turns, (low, inf)) - 1
+        stop = bisect_right(self.turns, (high, inf))
+        return [(low, self.turns[start][1]), *self.turns[start + 1 : stop]]
 
 
 @dataclass(eq=False, slots=True)
@@ -64,7 +103,7 @@ class Link:
     head: Node
     signal: Signal
     label: Point = (0.0, 0.0)  # the size, across and along, of a label at its head
-    path: list[Node] = field(default_factory=list)  # from the lower to the higher rank
+    run: Run | None = None  # if there are ranks in between
     route: list[Point] = field(default_factory=list)
 
     @property
@@ -86,9 +125,11 @@ class Level:
         self.units = units  # those that others lead to come after them
         self.ports = ports
         self.links = links
-        self.segments: list[
-            tuple[Node, End | None, Node, End | None, int]
-        ] = []  # from rank to rank; weights
+        self.runs: list[Run] = []
+        self.crowded = False  # whether the runs are lanes around the boxes
+        self.segments: list[Segment] = []
+        self.detours: list[Segment] = []  # from boxes to lanes, and back
+        self.springs: list[Segment] = []  # between boxes that a lane connects
         self.shares: list[tuple[Node, float, Node, float]] = []  # where they end in the order
         self.ranks: list[list[Node]] = []
         self.above: dict[Node, list[tuple[Node, float, int]]] = {}
@@ -101,10 +142,12 @@ class Level:
         self.order()
         self.spread_ends()
         self.place_across()
+        self.place_lanes()
 
     def extent(self) -> Point:
         """From where to where it reaches, across."""
         nodes = [node for rank in self.ranks for node in rank]
+        nodes += [bend for run in self.runs for bend in run.bends.values()]
         widths = [node.across / 2 + max(node.margin - APART, 0.0) for node in nodes]
         low = min(node.x - width for node, width in zip(nodes, widths, strict=True))
         return low, max(node.x + width for node, width in zip(nodes, widths, strict=True))
@@ -140,65 +183,84 @@ class Level:
                 follows = not held[other] and (not before[other] or len(after[other]) == 1)
                 held[unit] += not follows
         for unit in reversed(self.units):
+            unit.height = max((other.height + 1.0 for other in after[unit]), default=0.0)
             if len(after[unit]) > held[unit]:
                 unit.rank = min(other.rank for other in after[unit]) - 1
         last_rank = max((unit.rank for unit in self.units), default=0)
         for port in self.ports:
             port.rank = 0 if port.port == "first" else last_rank + 1
-            port.depth = 1.5
+            port.depth = port.height = 1.5
         self.ranks = [[] for _ in range(last_rank + 1 + start)]
 
     # -- 2. bends --
 
     def bend(self) -> None:
-        """Lead links over several ranks through a bend in each of them."""
-        bends: dict[tuple[Any, int], Node] = {}
-        weights: dict[tuple[Node, End | None, Node, End | None], int] = {}
+        """Lead links over several ranks through a bend in each of them, or around the boxes."""
+        self.find_runs()
+        weights: dict[Any, int] = {}
+        for link, weight in zip(self.links, self.weigh(), strict=True):
+            (first, last), (out, into), run = link.nodes, link.ends, link.run
+            if run is None:
+                weights[first, out, last, into] = weight
+                continue
+            for way in (
+                (first, out, run.bend(first.rank + 1), None),
+                (run.bend(last.rank - 1), None, last, into),
+            ):
+                weights[way] = max(weights.get(way, 0), 2 * weight)
+            if self.crowded:
+                self.springs.append((first, out, last, into, weight))
+        for way, weight in weights.items():
+            detour = self.crowded and (way[0].bend or way[2].bend)
+            (self.detours if detour else self.segments).append((*way, weight))
+        for node in (*self.units, *self.ports):
+            self.ranks[node.rank].append(node)
+        for run in () if self.crowded else self.runs:
+            for bend in run.bends.values():
+                self.ranks[bend.rank].append(bend)
+            for upper, lower in pairwise(run.bends.values()):
+                self.segments.append((upper, None, lower, None, 8 * MAIN))
+
+    def find_runs(self) -> None:
+        """Let the links of one value share a run, with a bend in each rank if that is not much.
+
+        Where hundreds of values are used hundreds of ranks later, as in the derivative of a
+        recurrent network, there would be too many bends to be computed or seen.
+        """
+        runs: dict[tuple[Node, Signal], Run] = {}
+        for link in self.links:
+            first, last = link.nodes
+            low, high = first.rank + 1, last.rank - 1
+            if low <= high:
+                link.run = run = runs.setdefault((link.tail, link.signal), Run(low, high))
+                run.low, run.high = min(run.low, low), max(run.high, high)
+        self.runs = [*runs.values()]
+        self.crowded = sum(run.length for run in self.runs) > max(
+            MANY, MANY_PER_UNIT * len(self.units)
+        )
+        for run in () if self.crowded else self.runs:
+            for rank in range(run.low, run.high + 1):
+                run.bend(rank)
+
+    def weigh(self) -> list[int]:
+        """The weight of each link: a great one if it is on the longest way to its head.
+
+        Without bends to hold the boxes in their places, only the longest way on counts, too.
+        """
         deepest: dict[Node, float] = defaultdict(float)
+        highest: dict[Node, float] = defaultdict(float)
         for link in self.links:
             first, last = link.nodes
             deepest[last] = max(deepest[last], first.depth)
-        for link, shared in zip(self.links, self.shared(), strict=True):
-            first, last = link.nodes
-            out, into = link.ends
-            link.path = [first]
-            for rank in range(first.rank + 1, last.rank):
-                if (shared, rank) not in bends:
-                    bends[shared, rank] = Node(bend=True, ends=NOWHERE, rank=rank)
-                link.path.append(bends[shared, rank])
-            link.path.append(last)
-            main = first.depth == deepest[last]
-            for upper, lower in pairwise(link.path):
-                way = upper, out if upper is first else None, lower, into if lower is last else None
-                bent = upper.bend + lower.bend
-                weight = (1, 2, 8)[bent] * (MAIN if main or bent == 2 else 1)
-                weights[way] = max(weights.get(way, 0), weight)
-        self.segments = [(*way, weight) for way, weight in weights.items()]
-        for node in (*self.units, *self.ports, *bends.values()):
-            self.ranks[node.rank].append(node)
-
-    def shared(self) -> list[Any]:
-        """For each link, with which others it shares its bends: with those of the same value.
-
-        Where that would be too many bends to be seen or computed, as when a thousand values are
-        stacked, links to one head share theirs if there are more of them.
-        """
-        longest: dict[Any, int] = defaultdict(int)
-        of_tail: dict[Any, int] = defaultdict(int)
-        of_head: dict[Any, int] = defaultdict(int)
+            highest[first] = max(highest[first], last.height)
+        weights = []
         for link in self.links:
-            source = link.signal, link.tail
-            bends = abs(link.head.rank - link.tail.rank) - 1
-            longest[source] = max(longest[source], bends)
-            of_tail[source] += bends > 0
-            of_head[link.head] += bends > 0
-        crowded = sum(longest.values()) > MANY
-        return [
-            link.head
-            if crowded and of_head[link.head] > of_tail[link.signal, link.tail]
-            else (link.signal, link.tail)
-            for link in self.links
-        ]
+            first, last = link.nodes
+            main = first.depth == deepest[last]
+            if self.crowded:
+                main = main and last.height == highest[first]
+            weights.append(MAIN if main else 1)
+        return weights
 
     def join(self, across: bool) -> None:
         """Note the neighbours of each node, with the distance that makes the arrow straight.
@@ -209,7 +271,7 @@ class Level:
         self.above = {node: [] for node in nodes}
         self.below = {node: [] for node in nodes}
         self.shares.clear()
-        for upper, out, lower, into, weight in self.segments:
+        for upper, out, lower, into, weight in self.segments + (self.springs if across else []):
             start, stop = upper.end(out), lower.end(into)
             if not across:
                 start, stop = start / (upper.across or 1.0), stop / (lower.across or 1.0)
@@ -288,8 +350,7 @@ class Level:
     def exchange(self) -> None:
         """Exchange adjacent nodes while arrows cross less."""
         for rank in self.ranks:
-            improved = True
-            while improved:
+            for _ in range(PASSES):
                 improved = False
                 for i in range(len(rank) - 1):
                     left, right = rank[i], rank[i + 1]
@@ -297,6 +358,8 @@ class Level:
                         rank[i], rank[i + 1] = right, left
                         left.x, right.x = right.x, left.x
                         improved = True
+                if not improved:
+                    break
 
     def crossed(self, left: Node, right: Node) -> int:
         """How many arrows of two adjacent nodes cross in this order."""
@@ -317,7 +380,7 @@ class Level:
             room[link.head, ("in", link.signal)] = link.label[0]
         sides: dict[tuple[Node, bool], dict[End, tuple[float, int]]] = defaultdict(dict)
         main: dict[tuple[Node, bool], set[End]] = defaultdict(set)
-        for number, (upper, out, lower, into, weight) in enumerate(self.segments):
+        for number, (upper, out, lower, into, weight) in enumerate(self.segments + self.detours):
             if out and not upper.fixed:
                 place = lower.x + lower.end(into) / (lower.across or 1.0)
                 sides[upper, True].setdefault(out, (place, number))
@@ -451,6 +514,21 @@ class Level:
                 elif out and not upper.fixed and used[upper, out] == 1:
                     upper.ends[out] -= aside
 
+    def place_lanes(self) -> None:
+        """If it is crowded, lead each run past everything in its ranks, the shortest first."""
+        if not self.crowded:
+            return
+        edges = [
+            max((node.x + node.across / 2 + node.margin for node in rank), default=0.0)
+            for rank in self.ranks
+        ]
+        for run in sorted(self.runs, key=lambda run: run.length):
+            ranks = slice(run.low, run.high + 1)
+            x = max(edges[ranks]) + LINES_APART
+            edges[ranks] = [x + LINES_APART] * run.length
+            for bend in run.bends.values():
+                bend.x = x
+
     # -- 5. coordinates along the flow --
 
     def place_along(self, first: float, last: float, least: float = 0.0) -> float:
@@ -474,7 +552,7 @@ class Level:
                 room = trailing if link.signal[2] else leading
                 room[link.head.rank] = max(room[link.head.rank], TIP, link.label[1])
         slant = [-1.0] * len(self.ranks)  # how far the arrows into a rank go sideways
-        for upper, out, lower, into, _ in self.segments:
+        for upper, out, lower, into, _ in self.segments + self.detours:
             sideways = abs(upper.x + upper.end(out) - lower.x - lower.end(into))
             slant[lower.rank] = max(slant[lower.rank], sideways)
         starts, stops = [], []
@@ -501,18 +579,24 @@ class Level:
         position = max(position + last, least)
         for port in self.ports:
             port.y = 0.0 if port.port == "first" else position
+        for run in self.runs:
+            run.find_turns()
         for link in self.links:
-            (out, into), path = link.ends, link.path
-            x, stop = path[0].x + path[0].end(out), stops[path[0].rank]
-            route = [(x, path[0].y + path[0].along)]
-            for node in path[1:-1]:
-                if node.x != x:
-                    route += [(x, stop), (node.x, starts[node.rank])]
-                x, stop = node.x, stops[node.rank]
-            target = path[-1].x + path[-1].end(into)
-            route += [(x, stop), (target, starts[path[-1].rank]), (target, path[-1].y)]
-            link.route = route[::-1] if link.signal[2] else route
+            link.route = self.route(link, starts, stops)
         return position
+
+    def route(self, link: Link, starts: list[float], stops: list[float]) -> list[Point]:
+        """The way of a link around the ranks, which begin and end somewhere along the flow."""
+        (first, last), (out, into), run = link.nodes, link.ends, link.run
+        x = first.x + first.end(out)
+        route = [(x, first.y + first.along)]
+        turns = run.between(first.rank + 1, last.rank - 1) if run else []
+        for rank, place in (*turns, (last.rank, last.x + last.end(into))):
+            if place != x:
+                route += [(x, stops[rank - 1]), (place, starts[rank])]
+                x = place
+        route.append((x, last.y))
+        return route[::-1] if link.signal[2] else route
 
 
 def distance(left: Node, right: Node) -> float:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,6 +47,8 @@ class Reading:
         By call and position of the operand: the share of its gradient.
     derived : dict of Value to Derived
         The arrays such as ``1 - Y`` that were made of one with a name.
+    of_gradients : dict of Value to str
+        Of the names those that gradients have for what they are by, such as ``dW``.
     marks : dict of Value to str
         What a report says.
     """
@@ -58,7 +61,9 @@ class Reading:
     useful: set[Value]
     pulls: dict[tuple[Call, int], Pull]
     derived: dict[Value, Derived]
+    of_gradients: dict[Value, str] = field(default_factory=dict)
     marks: dict[Value, str] = field(default_factory=dict)
+    _bad: dict[Value, bool] = field(default_factory=dict)
 
     def called(self, value: Value) -> str:
         """The name of a value, or what it is of one that has a name; else nothing."""
@@ -67,6 +72,38 @@ class Reading:
 
             return write(self.symbol(value), "text")
         return self.names.get(value, "")
+
+    def is_bad(self, value: Value) -> bool:
+        """Whether a value that is known holds NaN or infinity."""
+        if value not in self._bad:
+            array = value.array
+            finite = array.dtype.kind not in "fc" or bool(np.isfinite(array).all())
+            self._bad[value] = value.kept and not finite
+        return self._bad[value]
+
+    def is_source(self, call: Call) -> bool:
+        """Whether a call made NaN or infinity of operands without."""
+        good = [x.kept and not self.is_bad(x) for x in values_among(call.operands)]
+        return self.is_bad(call.output) and all(good)
+
+    @cached_property
+    def shown_gradients(self) -> set[Value]:
+        """The gradients, as values of their own."""
+        return {*self.gradients.values()}
+
+    @cached_property
+    def held(self) -> set[int]:
+        """The identities of the arrays that the modules of the run hold: parameters and buffers."""
+        modules = {call.scopes[0].module: None for call in self.run.calls if call.scopes}
+        return {id(tensor.data) for module in modules for tensor in tensors_in(module)}
+
+    @cached_property
+    def unknown(self) -> dict[Value, Symbol]:
+        """What formulas have for what came from outside and is not known: a question mark."""
+        from ..symbols import named
+
+        lost = (value for value in self.run.values if is_unknown(value))
+        return {value: named("?", value.array) for value in lost if value not in self.names}
 
     def symbol(self, value: Value) -> Symbol:
         """What formulas have for a value that is called something."""
@@ -119,7 +156,9 @@ def read(
     calls = drawn(run, phase)
     if not calls and run.failure is None:
         raise ValueError("there is nothing to draw: no Tensor was computed with in this run")
-    found = names_of(run, names if isinstance(what, Trace) else None, gradients)
+    found = names_of(run, names if isinstance(what, Trace) else None)
+    of_gradients = names_of_gradients(gradients, found)
+    found |= of_gradients
     return Reading(
         run,
         calls,
@@ -129,6 +168,7 @@ def read(
         leading_to([cost] if cost else [], run.forward),
         {(pull.call, pull.position): pull for pull in run.pulls},
         derived_from_others(run.values, found),
+        of_gradients,
     )
 
 
@@ -170,10 +210,8 @@ def values_among(operands: Iterable[Any]) -> Iterator[Value]:
     return (x for x in operands if isinstance(x, Value))
 
 
-def names_of(
-    run: Trace, names: Mapping[str, Any] | None, gradients: Mapping[Value, Value]
-) -> dict[Value, str]:
-    """What values are called: as the run says, as variables are, and ``dW`` the gradient of W."""
+def names_of(run: Trace, names: Mapping[str, Any] | None) -> dict[Value, str]:
+    """What values are called: as the run says, or else as variables are."""
     found = {value: value.name for value in run.values if value.name}
     taken = set()
     for name, thing in (names or {}).items():
@@ -182,14 +220,20 @@ def names_of(
         if value is not None and value not in taken and not own:
             taken.add(value)
             found[value] = name
-    of_gradients: dict[Value, list[str]] = {}
-    for value, gradient in gradients.items():
-        if value in found and gradient not in found:
-            name = found[value]
-            name = f"d{name}" if name.isidentifier() else f"d({name})"
-            of_gradients.setdefault(gradient, []).append(name)
-    found |= {value: " = ".join(alike[:MOST_NAMES]) for value, alike in of_gradients.items()}
     return found
+
+
+def names_of_gradients(
+    gradients: Mapping[Value, Value], names: Mapping[Value, str]
+) -> dict[Value, str]:
+    """What gradients are called that have no names of their own: ``dW`` is that of W."""
+    found: dict[Value, list[str]] = {}
+    for value, gradient in gradients.items():
+        if value in names and gradient not in names:
+            name = names[value]
+            name = f"d{name}" if name.isidentifier() else f"d({name})"
+            found.setdefault(gradient, []).append(name)
+    return {value: " = ".join(alike[:MOST_NAMES]) for value, alike in found.items()}
 
 
 def marks_of(report: Comparison, reading: Reading) -> dict[Value, str]:
@@ -224,24 +268,27 @@ def same_value(value: Value, reading: Reading) -> Value | None:
         else [other for other in values if other.call and other.call.phase == "forward"]
     )
     by_name = [other for other in alike if value.name and reading.names.get(other) == value.name]
-    equal = (other for other in alike if np.array_equal(other.array, value.array, equal_nan=True))
+    known = (other for other in alike if other.kept)
+    equal = (other for other in known if np.array_equal(other.array, value.array, equal_nan=True))
     return by_name[0] if by_name else next(equal, None)
 
 
 # ---- from calls to items ------------------------------------------------------------------------
 
 
-def items_of(reading: Reading, by_name: bool) -> list[Item]:
+def items_of(reading: Reading, by_name: bool, grouped: bool = False) -> list[Item]:
     """The boxes to be, in the order of the run, each leaf just before it is used first.
 
-    With ``by_name``, a result without a name is a part of those that are computed from it.
+    With ``by_name``, a result without a name is a part of those that are computed from it.  If
+    modules shall be frames, each has a box of its own for what its derivative takes from the way
+    forward.
     """
     calls, failure = reading.calls, reading.run.failure
     number = {call: i for i, call in enumerate(calls)}
     used = {x for call in calls for x in values_among(call.operands)}
     wanted = {reading.cost, *(failure.operands if failure else ())}
     of_sums = scopes_of_sums(reading.run)
-    items: dict[Value, Item] = {}
+    items: dict[Any, Item] = {}
 
     def is_inside(value: Value) -> bool:
         """Whether a value is only a part of others."""
@@ -251,32 +298,36 @@ def items_of(reading: Reading, by_name: bool) -> list[Item]:
             return value in used
         return leaf_kind(value, reading) == "constant"
 
-    def item_of(value: Value) -> Item:
+    def item_of(value: Value, path: tuple[Place, ...] = ()) -> Item:
         """The item of an operand, made if it is a new leaf."""
-        if value not in items:
+        from_forward = grouped and value.call is not None and value.call not in number
+        key = (value, path) if from_forward else value
+        if key not in items:
             kind = leaf_kind(value, reading)
-            items[value] = Item(value, kind, name=reading.called(value))
-        return items[value]
+            items[key] = Item(value, kind, name=reading.called(value))
+        return items[key]
 
     for call in calls:
         value = call.output
         if is_inside(value):
             continue
         inner = sorted(parts_of(call, is_inside), key=number.__getitem__)
+        scopes = call.scopes or of_sums.get(call, ())
+        path = tuple([Place(scope, call.phase) for scope in scopes])
         uses = [
-            Use(item_of(x), other, position)
+            Use(item_of(x, path), other, position)
             for other in inner
             for position, x in enumerate(other.operands)
             if isinstance(x, Value) and not is_inside(x)
         ]
         kind = "loss" if value is reading.cost else "op"
         name = reading.names.get(value, "")
-        scopes = call.scopes or of_sums.get(call, ())
-        path = tuple([Place(scope, call.phase) for scope in scopes])
-        items[value] = Item(value, kind, inner, uses, path, name)
+        named = bool(name) and value not in reading.of_gradients
+        items[value] = Item(value, kind, inner, uses, path, name, named)
     if failure is not None:
         uses = [Use(item_of(x), None, i) for i, x in enumerate(failure.operands)]
-        return [*items.values(), Item(None, "error", [], uses)]
+        path = tuple([Place(scope, "forward") for scope in failure.scopes])
+        return [*items.values(), Item(None, "error", [], uses, path)]
     return [*items.values()]
 
 
@@ -293,11 +344,18 @@ def parts_of(call: Call, is_inside: Callable[[Value], bool]) -> set[Call]:
 
 def leaf_kind(value: Value, reading: Reading) -> str:
     """What kind of thing comes from outside."""
-    if value.kind == "parameter":
+    if value.kind == "parameter" or id(value.live) in reading.held:
         return "parameter"
+    if is_unknown(value) and not value.changed:
+        return "constant"  # as far as anybody knows: not even its shape is kept
     is_seed = reading.cost is not None and value is reading.cost.gradient
     named = value in reading.names or value in reading.derived or value.call is not None
     return "constant" if is_seed or (not named and value.array.size == 1) else "input"
+
+
+def is_unknown(value: Value) -> bool:
+    """Whether it is not known what came from outside, for a graph did not keep it."""
+    return value.call is None and not value.kept
 
 
 def scopes_of_sums(run: Trace) -> dict[Call, tuple[Scope, ...]]:
@@ -327,22 +385,15 @@ def put_leaves(items: list[Item], reading: Reading) -> None:
             if not use.item.calls:
                 paths.setdefault(use.item, []).append(item.places)
     first = {*values_among(reading.calls[0].operands)} if reading.calls else set()
-    held = {id(array) for array in held_arrays(items)}
     for leaf, found in paths.items():
         assert leaf.value is not None
         forward = [path for path in found if not path or path[-1].phase == "forward"]
         inner = leaf.kind == "input" and not leaf.name and leaf.value not in first
         computed = leaf.value.call is not None
-        if leaf.kind == "constant" or inner or computed or id(leaf.value.live) in held:
+        if leaf.kind == "constant" or inner or computed or id(leaf.value.live) in reading.held:
             leaf.places = common(forward or found)
 
 
-def held_arrays(items: list[Item]) -> Iterator[Any]:
-    """The arrays of the Tensors that the modules of a run have as attributes."""
-    modules = {id(place.scope.module): place.scope.module for i in items for place in i.places}
-    for module in modules.values():
-        for part in vars(module).values():
-            inside = [*part.values()] if isinstance(part, dict) else part
-            for tensor in inside if isinstance(inside, list | tuple) else [part]:
-                if isinstance(tensor, Tensor):
-                    yield tensor.data
+def tensors_in(module: Any) -> list[Tensor]:
+    """The Tensors that a module holds, trained or not."""
+    return [part for _, part in module._walk() if isinstance(part, Tensor)]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..text import for_xml
 from .layout import LABEL, LINE, laid_out
-from .themes import THEMES
+from .themes import BROKEN, THEMES
 
 if TYPE_CHECKING:
     from .diagram import Box, Diagram
@@ -68,7 +68,7 @@ def drawn(diagram: Diagram, layout: Layout) -> str:
         lines[-1] += "</g>"
     for kind, text, rect in layout.legend:
         x, y = rect.x + rect.width + 7, rect.y + rect.height / 2 + 0.35 * LABEL * theme.font_size
-        lines += outline(theme, kind, "", rect)
+        lines += outline(theme, *theme.look(kind), rect)
         lines.append(
             f'<text x="{shown(x)}" y="{shown(y)}" fill="{theme.label}" '
             f'font-size="{shown(LABEL * theme.font_size)}">{for_xml(text)}</text>'
@@ -130,6 +130,8 @@ def outline(theme: Theme, kind: str, mark: str, rect: Rect) -> list[str]:
     stroke = theme.mark[mark] if mark else theme.border[kind]
     width = 3.0 if mark or shape == "thick" else 2.0 if shape == "rounded" else 1.2
     style = f'fill="{theme.fill[kind]}" stroke="{stroke}" stroke-width="{shown(width)}"'
+    if mark in BROKEN or shape == "dashed":
+        style += f' stroke-dasharray="{"7,4" if mark in BROKEN else "4,2.5"}"'
     x, y, right, bottom = rect.x, rect.y, rect.x + rect.width, rect.y + rect.height
     cut = min(CUT, rect.height / 3)
     if shape == "octagon":
@@ -145,8 +147,6 @@ def outline(theme: Theme, kind: str, mark: str, rect: Rect) -> list[str]:
         ]
     if shape == "rounded":
         style += f' rx="{shown(min(ROUND, rect.height / 2))}"'
-    elif shape == "dashed":
-        style += ' rx="2" stroke-dasharray="4,2.5"'
     else:
         style += ' rx="2"'
     lines = [f"<rect {size(rect)} {style}/>"]
@@ -178,10 +178,11 @@ def arrows(diagram: Diagram, layout: Layout, theme: Theme) -> list[str]:
     """The arrows with their labels."""
     lines = []
     for i, (arrow, corners) in enumerate(zip(diagram.arrows, layout.arrows, strict=True)):
+        broken = ' stroke-dasharray="4,2.5"' * arrow.back
         lines.append(
             f'<g id="e{i}" class="edge {arrow.tail} {arrow.head}">'
             f'<path d="{path(corners, layout.direction)}" fill="none" stroke="{theme.edge}" '
-            f'stroke-width="1.2" stroke-linejoin="round"/>'
+            f'stroke-width="1.2" stroke-linejoin="round"{broken}/>'
             f'<polygon points="{tip(corners)}" fill="{theme.edge}"/></g>'
         )
     for i, rect in layout.labels.items():

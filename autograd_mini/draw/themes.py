@@ -22,6 +22,10 @@ SHAPE = {
 }
 
 
+#: The marks whose lines are broken, for there is no gradient.
+BROKEN = ("zero", "not reached")
+
+
 @dataclass(frozen=True)
 class Theme:
     """The look of a picture; all colours are ``#rrggbb``.
@@ -33,7 +37,8 @@ class Theme:
     fill, border, text, shape : dict of str to str
         By kind of box: three colours and the outline.
     mark : dict of str to str
-        By mark of a box: the colour of its border instead.
+        By mark of a box: the colour of its border instead.  The sizes of gradients have colours
+        of viridis (van der Walt and Smith, 2015), from what is near to the paper's to what is not.
     group_fill, group_inner, group_border, group_text : str
         Colours of frames; those that lie in another one are filled with the two in turn.
     font : str
@@ -57,12 +62,21 @@ class Theme:
     font: str = FONT
     font_size: float = 12.0
 
+    def look(self, entry: str) -> tuple[str, str]:
+        """The kind and the mark of the box that explains an entry of the legend."""
+        return ("op", entry) if entry in self.mark else (entry, "")
+
 
 def by_kind(**colours: str) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
     """Take rows of a fill, a border and a text colour apart."""
     rows = {kind: row.split() for kind, row in colours.items()}
     fill, border, text = ({kind: row[i] for kind, row in rows.items()} for i in range(3))
     return fill, border, text
+
+
+def sizes(colours: str) -> dict[str, str]:
+    """The colours of gradients by their size, from vanishing to exploding."""
+    return {f"size {i}": colour for i, colour in reversed([*enumerate(colours.split())])}
 
 
 def light() -> Theme:
@@ -85,10 +99,12 @@ def light() -> Theme:
         text=text,
         mark={
             "wrong": "#d01c0f",
+            "first nan": "#8e0b57",
+            "nan": "#e06fb0",
             "follows": "#e69f00",
-            "nan": "#c2187a",
             "zero": "#0072b2",
             "not reached": "#a9b0b7",
+            **sizes("#c8d92b #7ad151 #35b779 #1f9e89 #31688e #443983 #440154"),
         },
         group_fill="#f2f5f9",
         group_inner="#e6ecf3",
@@ -118,10 +134,12 @@ def dark() -> Theme:
         text=text,
         mark={
             "wrong": "#ff4d3d",
+            "first nan": "#ff8fd0",
+            "nan": "#b04a8a",
             "follows": "#f0b030",
-            "nan": "#ff6ec0",
             "zero": "#56b4e9",
             "not reached": "#666f79",
+            **sizes("#6a4c93 #4d5fa3 #3680a0 #24a08b #4fc46a #a5db36 #fde725"),
         },
         group_fill="#1c222a",
         group_inner="#252d37",

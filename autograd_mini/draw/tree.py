@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from .grouping import MARKS
+
 if TYPE_CHECKING:
     from .diagram import Arrow, Box, Diagram
 
 DEEPEST = 20  # levels of one tree; what is deeper is a tree of its own, below
 LEAVES = ("parameter", "input", "constant")
-MARKED = {
-    "wrong": "WRONG",
-    "follows": "may follow from a wrong one",
-    "zero": "the gradient is all zero",
-}
+#: The marks that the lines of a box do not tell of.
+TOLD = ("wrong", "first nan", "follows", "zero")
 
 
 class Branch(NamedTuple):
@@ -56,7 +55,7 @@ def tree_of(diagram: Diagram) -> str:
     boxes = {box.id: box for box in diagram.boxes}
     arriving: dict[str, list[Arrow]] = {box: [] for box in boxes}
     uses = dict.fromkeys(boxes, 0)
-    for use in diagram.arrows:
+    for use in (arrow for arrow in diagram.arrows if not arrow.back):
         arriving[use.head].append(use)
         uses[use.tail] += 1
     labels = {group.id: group.label for group in diagram.groups}
@@ -103,6 +102,6 @@ def tree_of(diagram: Diagram) -> str:
 def text_of(box: Box) -> str:
     """What stands in a box, on one line."""
     kind = f"{box.kind} " if box.kind in LEAVES else ""
-    mark = f"  ({MARKED[box.mark]})" if box.mark in MARKED else ""
+    mark = f"  ({MARKS[box.mark]})" if box.mark in TOLD else ""
     lines = "\n".join(box.lines).replace("\n  ", " ")  # a formula may go on on a second line
     return kind + lines.replace("\n", "  ") + mark

@@ -5,7 +5,6 @@ This module is imported with the package, and imports what it needs when it is n
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -16,7 +15,7 @@ __all__ = ["explain", "source"]
 
 
 def explain(
-    run: Trace, wrt: Iterable[Any] | None = None, *, numbers: bool = False, simplify: bool = False
+    run: Trace, wrt: Any = None, *, numbers: bool = False, simplify: bool = False
 ) -> Explanation:
     """The chain rule of a run, written out: one line for each quantity and for each gradient.
 
@@ -28,7 +27,7 @@ def explain(
     ----------
     run : Trace
         Of the computation of a cost.  It goes backward now if it has not done so.
-    wrt : iterable of str, Tensor, ndarray or Value, optional
+    wrt : str, Tensor, ndarray or Value, or iterable of them, optional
         By what the gradients are asked for, by default by all parameters.
     numbers : bool
         Whether to show the numbers, too; of large arrays the shape and the norm.
@@ -43,9 +42,11 @@ def explain(
     Raises
     ------
     KeyError
-        If something in ``wrt`` does not occur in the run.
+        If something in ``wrt`` does not occur in the run, or is the name of several things.
     ValueError
         If there is nothing to differentiate, or it does not depend on something in ``wrt``.
+    TypeError
+        If it is not given a run.
 
     Examples
     --------
@@ -67,28 +68,41 @@ def explain(
     from .explanation import Explanation
     from .lines import Derivation
 
-    cost, wanted = run.differentiated(wrt)
+    cost, wanted = a_run(run).differentiated(wrt)
+    if not wanted:
+        raise ValueError(
+            f"there is nothing to differentiate {cost.name or 'the cost'} by: name a quantity in "
+            f"wrt, or use a Tensor with requires_grad=True"
+        )
     return Explanation(Derivation(run, cost, wanted, simplify), numbers)
 
 
-def source(run: Trace, wrt: Iterable[Any] | None = None, *, simplify: bool = False) -> str:
+def source(run: Trace, wrt: Any = None, *, simplify: bool = False) -> str:
     """A run as a Python program: straight-line NumPy, forward and then backward.
 
-    Its function takes the parameters and the data by name, and returns the cost and the gradients.
-    It gives the same bits as the engine on the data of the run, laid out in memory as they were.
-    Data of up to 200 numbers are in the program, which runs by itself; it imports NumPy, and where
-    a kernel uses them, modules of Python's own library.
+    Its function takes the parameters and the data by name, and returns the cost and the gradients,
+    each in an array of its own.  It gives the same bits as the engine on the data of the run, laid
+    out in memory as they were, and a ValueError on data of other shapes.  Data of up to 200 numbers
+    are in the program, which runs by itself; it imports NumPy, and where a kernel uses them,
+    modules of Python's own library.
+
+    A program says what one run did.  Which way a branch went, and what NumPy made of the data
+    without Tensors (a mask such as ``x > 0``), stays in it as it was: such an array stands in the
+    program unless it has a name, which makes it an argument.  ``Y.T``, ``1 - Y`` and ``-Y`` of data
+    with names follow these.
 
     Parameters
     ----------
     run : Trace
         Of the computation of a cost.  It goes backward now if it has not done so.
-    wrt : iterable of str, Tensor, ndarray or Value, optional
+    wrt : str, Tensor, ndarray or Value, or iterable of them, optional
         By what the gradients are wanted, by default by all parameters.
     simplify : bool
         Whether to write the lines of ``explain(run, wrt, simplify=True)``, as a lecture has them,
         instead of a line for each call.  Each agrees with the engine to 1e-12 of the largest
-        element (with ``float32``, to 8e-6).
+        element (with ``float32``, to 8e-6): the program is run once to see that.  It takes any
+        number of examples, ``m = X.shape[1]``, if it is right for another number, too, and else the
+        shapes of the run alone.
 
     Returns
     -------
@@ -98,13 +112,14 @@ def source(run: Trace, wrt: Iterable[Any] | None = None, *, simplify: bool = Fal
     Raises
     ------
     KeyError
-        If something in ``wrt`` does not occur in the run.
+        If something in ``wrt`` does not occur in the run, or is the name of several things.
     ValueError
         If there is nothing to differentiate; if the kernel of an op cannot be written, because its
         source is not to be had or it uses what only exists in memory; if an array was written in
-        place between its uses; or if the run was made from a graph that did not keep enough.
+        place between its uses; if the simple form is not what the run computed; or if the run was
+        made from a graph that did not keep enough.
     TypeError
-        If arrays are not NumPy's.
+        If it is not given a run, or arrays are not NumPy's.
 
     Examples
     --------
@@ -120,7 +135,6 @@ def source(run: Trace, wrt: Iterable[Any] | None = None, *, simplify: bool = Fal
         # A = np.tanh(W @ X)
         u1 = W @ X
         A = np.tanh(u1)
-        # J = np.sum(A)
         J = np.sum(A)
     <BLANKLINE>
         # ---- backward: d<name> is the derivative of J by <name> ----
@@ -140,5 +154,17 @@ def source(run: Trace, wrt: Iterable[Any] | None = None, *, simplify: bool = Fal
     from .program import Program
 
     if simplify:
-        return in_lecture_form(run, wrt)
-    return str(Program(run, *run.differentiated(wrt)))
+        return in_lecture_form(a_run(run), wrt)
+    return str(Program(run, *a_run(run).differentiated(wrt)))
+
+
+def a_run(run: Any) -> Trace:
+    """A run, or an error that says how to get one."""
+    from ..trace import Trace
+
+    if not isinstance(run, Trace):
+        raise TypeError(
+            f"this takes a run, not {type(run).__name__}: record the computation inside "
+            f"`with ag.trace() as run:`, and give it `run`"
+        )
+    return run

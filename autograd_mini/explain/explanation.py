@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..check.replay import Array
+from ..core import ops
 from ..symbols import Symbol, latex_name, write
 from ..text import clean, for_latex
 from ..trace import Value
+from .constants import Constant
 from .lines import Derivation, Line, Step
 from .simplify import parts
 
@@ -68,7 +70,6 @@ class Explanation:
     @property
     def constants(self) -> dict[str, float]:
         """The numbers with names that the lines use."""
-        units = self._derivation.numbers.units
         leaves = {
             part.name
             for line in self.lines
@@ -76,7 +77,7 @@ class Explanation:
             for part in parts(formula)
             if part.name is not None and part not in self._derivation.leaves
         }
-        return {name: x for name, x in units.items() if name in leaves}
+        return {name: x for name, x in self._derivation.numbers.items() if name in leaves}
 
     @property
     def python(self) -> list[str]:
@@ -113,7 +114,7 @@ class Explanation:
         left = max((len(a) for a, b, _ in rows if b), default=0)
         left = min(left, 72)
         text = [f"{a:<{left}}   {b}".rstrip() if b else a for a, b, _ in rows]
-        notes = self._notes()
+        notes = [*self._notes(), *self._legend()]
         return "\n".join([*text, *([""] if notes else []), *notes])
 
     def _rows(self, line: Line, width: int) -> Iterable[tuple[str, str, str]]:
@@ -136,9 +137,8 @@ class Explanation:
         if line.phase == "forward":
             return line.value.array
         assert line.value.gradient is not None
-        return (
-            line.value.gradient.array / line.scale if line.scale != 1 else line.value.gradient.array
-        )
+        array = line.value.gradient.array
+        return array if line.scale == 1 else array / float(line.scale)
 
     def _notes(self) -> list[str]:
         """What has been done to the lines, and how it was proved."""
@@ -147,17 +147,17 @@ class Explanation:
         notes = [
             f"{clean(line.name)}: {reason(step)}" for line in self.backward for step in line.steps
         ]
-        scales: dict[float, list[Line]] = {}
+        scales: dict[Constant, list[Line]] = {}
         for line in self.backward:
             if line.scale != 1:
-                scales.setdefault(line.scale, []).append(line)
+                scales.setdefault(Constant.of(line.scale), []).append(line)
         for scale, lines in scales.items():
             constant = self._derivation.algebra.constant
             names = " and ".join(
                 [", ".join(clean(x.name) for x in lines[:-1])] * (len(lines) > 1)
                 + [clean(lines[-1].name)]
             )
-            one, all_of = write(constant(scale), "text"), write(constant(round(1 / scale)), "text")
+            one, all_of = write(constant(scale), "text"), write(constant(scale.inverse), "text")
             what = (
                 f"is {all_of} times the gradient"
                 if len(lines) == 1
@@ -167,8 +167,25 @@ class Explanation:
                 self._derivation.point.difference(x.symbol, self._derivation.leaves, x.value, scale)
                 for x in lines
             )
-            notes.append(f"{names} {what}, the {one} comes at the end; differs by {off:.0e}")
+            notes.append(f"{names} {what}, the {one} comes at the end; differs by {few(off)}")
         return notes
+
+    def _legend(self) -> list[str]:
+        """What names stand for that nobody has given."""
+        used = [part for line in self.lines for part in parts(line.symbol)]
+        leaves = {part.name for part in used}
+        found = [
+            f"{name}: {kind_of(value)} without a name, {shape_of(value.shape)}"
+            for name, value in self.quantities.items()
+            if not value.name and name in leaves
+        ]
+        called = self._derivation.called
+        for line in self.backward:
+            if line.name != f"d{called[line.value]}":
+                found.append(f"{line.name}: the gradient by {called[line.value]}")
+        if any(part.primitive is ops.scatter for part in used):
+            found.append("scatter(x, [k], shape): zeros of that shape, with x added at k")
+        return list(map(clean, found))
 
     # -- LaTeX --
 
@@ -225,9 +242,21 @@ def brief(x: Any) -> str:
 
 def reason(step: Step) -> str:
     """Why a step is right."""
-    text = f"{step.name}; differs by {step.difference:.0e}"
-    elsewhere = "" if math.isnan(step.elsewhere) else f", at another point by {step.elsewhere:.0e}"
-    return text.replace("0e+00", "0") + elsewhere.replace("0e+00", "0")
+    there = "" if math.isnan(step.elsewhere) else f", at another point by {few(step.elsewhere)}"
+    return f"{step.name}; differs by {few(step.difference)}{there}"
+
+
+def few(x: float) -> str:
+    """A difference, in one digit."""
+    return f"{x:.0e}" if x else "0"
+
+
+def kind_of(value: Value) -> str:
+    """What comes from outside, in words."""
+    if value.kind == "parameter":
+        return "a parameter"
+    whole = value.dtype.kind in "iu" and np.array_equal(value.array, np.arange(value.array.size))
+    return f"the numbers from 0 to {value.array.size - 1}," if whole else "data"
 
 
 def shape_of(shape: tuple[int, ...]) -> str:

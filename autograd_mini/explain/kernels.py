@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import CodeType, FunctionType, ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -55,6 +55,13 @@ WRITTEN: dict[Primitive, str] = {
             np.bitwise_xor: "^",
         }.items()
     },
+}
+OURS = ops.__name__.removesuffix("core.ops")
+#: Functions of ours that only take a shorter way, as a reader of NumPy writes them.
+SHORTCUTS = {
+    "core.ops.sum_along": "np.sum(x, axis=axis, keepdims=keepdims)",
+    "core.ops.max_along": "np.max(x, axis=axis, keepdims=keepdims)",
+    "nn.ops.product": "a @ b",
 }
 #: What a kernel may consist of to be written as a line.
 PLAIN = (
@@ -233,6 +240,19 @@ class Referring(ast.NodeTransformer):
             return self.put(self.outside[node.id], node.id)
         return node
 
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """A shortcut of ours as what it stands for, if that is wanted."""
+        function = self.outside.get(node.func.id) if isinstance(node.func, ast.Name) else None
+        if not isinstance(function, FunctionType) or not self.kernels.plain or node.keywords:
+            return self.generic_visit(node)
+        name = f"{function.__module__}.{function.__name__}".removeprefix(OURS)
+        if name not in SHORTCUTS:
+            return self.generic_visit(node)
+        arguments = [self.visit(x) for x in node.args]
+        return filled(
+            SHORTCUTS[name], dict(zip(parameters(function.__code__), arguments, strict=True))
+        )
+
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
         """Likewise, by way of a module of ours or an op."""
         found = self.looked_up(node)
@@ -259,15 +279,45 @@ class Referring(ast.NodeTransformer):
 
 def known_module(module: ModuleType) -> bool:
     """Whether a module is NumPy or in Python's own library."""
-    top = module.__name__.partition(".")[0]
+    return is_known(module.__name__)
+
+
+def is_known(name: str) -> bool:
+    """Whether a module of this name is NumPy or in Python's own library."""
+    top = name.partition(".")[0]
     return top == "numpy" or top in sys.stdlib_module_names
 
 
-class Kernels:
-    """How the calls of a run are written, and the functions that are needed for it."""
+def refuse_imports(node: ast.FunctionDef) -> None:
+    """Raise if a function imports what a program that needs NumPy alone cannot."""
+    for part in ast.walk(node):
+        names = [x.name for x in part.names] if isinstance(part, ast.Import) else []
+        if isinstance(part, ast.ImportFrom):
+            names = ["." * part.level + (part.module or "")]
+        for name in names:
+            if not is_known(name):
+                refuse_module(name)
 
-    def __init__(self, names: Names) -> None:
+
+def refuse_module(name: str) -> NoReturn:
+    """Raise: a kernel needs another package."""
+    raise ValueError(f"it uses the module {name}, and the program shall run with NumPy alone")
+
+
+class Kernels:
+    """How the calls of a run are written, and the functions that are needed for it.
+
+    Parameters
+    ----------
+    names : Names
+        Of the program.
+    plain : bool
+        Whether to write what shortcuts stand for, which may differ in the last bit.
+    """
+
+    def __init__(self, names: Names, plain: bool = False) -> None:
         self.names = names
+        self.plain = plain
         self.imports: dict[str, None] = {}
         self.constants: dict[str, str] = {}  # name -> text
         self.functions: dict[str, str] = {}  # name -> text, those that it uses before it
@@ -433,9 +483,7 @@ class Kernels:
         if module.__name__.partition(".")[0] == "numpy":
             return "np" + module.__name__.removeprefix("numpy")
         if not known_module(module):
-            raise ValueError(
-                f"it uses the module {module.__name__}, and the program shall run with NumPy alone"
-            )
+            refuse_module(module.__name__)
         if module not in self._called:
             self._called[module] = self.names.new(identifier(module.__name__.replace(".", "_")))
             self.imports[import_of(module.__name__, self._called[module])] = None
@@ -464,6 +512,7 @@ class Kernels:
         if function in self._called:
             return self._called[function]
         node = definition(function)
+        refuse_imports(node)
         if writes_globals(function.__code__):
             raise ValueError("it changes variables outside of itself")
         inside = local_names(function.__code__)

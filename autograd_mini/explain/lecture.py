@@ -1,10 +1,14 @@
-"""A run as a program in the form of a lecture: the lines of `explain`, in their simplest form."""
+"""A run as a program in the form of a lecture: the lines of `explain`, in their simplest form.
+
+The text that comes out is run once on the data of the run, and every line of it compared with what
+the engine computed, so that a formula that was written down wrongly is an error and no number.
+"""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,42 +18,287 @@ from ..symbols import Symbol, gradient_value, python_name, write
 from ..text import clean
 from ..trace import Trace, Value
 from . import explain
+from .constants import Constant
+from .examples import for_any_number, with_number_of_examples
 from .explanation import Explanation
 from .kernels import Kernels
 from .lines import Line
-from .literals import Names, array_text, identifier, number_text, parsed
-from .program import data_of, is_given, leading_up_to, refuse_writes, written_out
+from .literals import (
+    LONGEST_LINE,
+    Names,
+    array_text,
+    called_with,
+    dtype_text,
+    identifier,
+    indented,
+    number_text,
+    parsed,
+)
+from .program import (
+    UNNAMED,
+    Examples,
+    data_of,
+    function_of,
+    is_given,
+    leading_up_to,
+    refuse_writes,
+    written_out,
+)
 from .simplify import parts
 
 TOLERANCE = 1e-12  # of simplified lines, relative to the largest element
 
 
-def unlike(line: Line) -> float:
-    """How far a line is from what the engine computed, relative to the largest element."""
-    value = gradient_value(line.value) if line.phase == "backward" else line.value
-    found, true = np.asarray(line.symbol.array) * line.scale, value.array
-    scale = float(np.max(np.abs(true), initial=0)) or 1.0
-    return float(np.max(np.abs(found - true), initial=0)) / scale
+def in_lecture_form(run: Trace, wrt: Iterable[Any] | None) -> str:
+    """The lines of `explain` in their simplest form as a program."""
+    cost, by = run.differentiated(wrt)
+    refuse_writes(run, leading_up_to(run, [cost, *map(gradient_value, by)]))
+    form = proved(run, cost, by)
+    found = for_any_number(form, run)
+    if found is None and (spoken := with_number_of_examples(run, form.arguments.values())):
+        found = for_any_number(proved(spoken, cost, by), spoken)
+    form, examples = found or (form, None)
+    return form.text([form.result], examples)
 
 
-def accuracy(dtype: np.dtype[Any]) -> float:
-    """How far a line may be from what the engine computed."""
-    return max(TOLERANCE, 64 * float(np.finfo(dtype).eps) if dtype.itemsize < 8 else 0.0)
+def proved(run: Trace, cost: Value, by: Sequence[Value]) -> Form:
+    """The lines of a run, after they have been compared with it."""
+    form = Form(run, cost, by)
+    form.prove(executed(form.text(["return locals()"]), form.data))
+    return form
 
 
-class Rewritten(ast.NodeTransformer):
-    """Calls of this package's functions as calls of functions that the program has."""
+class Statement(NamedTuple):
+    """A line of a program, and what is said behind it."""
 
-    def __init__(self, kernels: Kernels, primitives: dict[str, Primitive]) -> None:
+    code: str
+    comment: str = ""
+
+    def __str__(self) -> str:
+        comment = f"  # {self.comment}" if self.comment else ""
+        return folded(self.code) + comment
+
+
+def folded(code: str) -> str:
+    """A line, or where it is a long sum, a line for each term."""
+    (statement,) = ast.parse(code).body
+    if len(code) <= LONGEST_LINE - 4 or not isinstance(statement, ast.Assign):
+        return code
+    terms: list[str] = []
+    rest = statement.value
+    while isinstance(rest, ast.BinOp) and isinstance(rest.op, ast.Add | ast.Sub):
+        sign = "+" if isinstance(rest.op, ast.Add) else "-"
+        right = ast.unparse(rest.right)
+        inner = isinstance(rest.right, ast.BinOp) and isinstance(rest.right.op, ast.Add | ast.Sub)
+        terms.append(f"{sign} ({right})" if inner else f"{sign} {right}")
+        rest = rest.left
+    if not terms:
+        return code
+    lines = [ast.unparse(rest), *reversed(terms)]
+    return f"{ast.unparse(statement.targets[0])} = (\n{indented(chr(10).join(lines))}\n)"
+
+
+class Form:
+    """The lines of an explanation as the lines of a program."""
+
+    def __init__(self, run: Trace, cost: Value, by: Sequence[Value]) -> None:
+        self.cost, self.by = cost, by
+        self.explanation: Explanation = explain(run, by, simplify=True)
+        self.names = Names()
+        self.kernels = Kernels(self.names, plain=True)
+        self.dtype = cost.dtype
+        self.sized: Callable[[str], str] = str  # how lengths are written
+        lines, quantities = self.explanation.lines, self.explanation.quantities
+        self.called = {
+            name: self.names.new(identifier(name))
+            for name in dict.fromkeys([*quantities, *(line.name for line in lines)])
+        }
+        self.numbers = {  # a number may be called like one of these
+            name: self.names.new(identifier(name)) for name in self.explanation.constants
+        }
+        self._write()
+
+    def name(self, leaf: Symbol) -> str:
+        """What a number, a quantity or a gradient is called in the program."""
+        quantity = leaf in self.explanation._derivation.leaves
+        return (self.called if quantity else self.numbers)[str(leaf.name)]
+
+    def _write(self) -> None:
+        """Write all lines."""
+        quantities = self.explanation.quantities
+        given = {self.called[name]: x for name, x in quantities.items() if is_given(x, self.by)}
+        self.arguments = dict(sorted(given.items(), key=lambda pair: pair[1].kind != "parameter"))
+        self.constants = {
+            self.numbers[name]: number_text(x) for name, x in self.explanation.constants.items()
+        }
+        self.unnamed = {
+            self.called[name]: array_text(data_of(x))
+            for name, x in quantities.items()
+            if self.called[name] not in given
+        }
+        self.forward: list[Statement] = []
+        self.backward: list[Statement] = []
+        last: list[Statement] = []
+        for line in self.explanation.lines:
+            before, text = self._formula(line.symbol)
+            code = f"{self.called[line.name]} = {text}"
+            if line.phase == "backward":
+                why = "; ".join([clean(step.name) for step in line.steps])
+                self.backward += [*before, Statement(code, why)]
+            else:
+                (last if line.value is self.cost else self.forward).extend(
+                    [*before, Statement(code)]
+                )
+        self.forward += last
+
+    def _formula(self, symbol: Symbol) -> tuple[list[Statement], str]:
+        """A formula as code that needs NumPy alone, and lines that go before it."""
+        used = {x.primitive for x in parts(symbol) if x.primitive is not None}
+        tree = None
+        if ops.scatter not in used:
+            try:
+                tree = parsed(write(symbol, "python", self.name))
+            except SyntaxError:
+                tree = None
+        lines, tree = ([], tree) if tree is not None else self._in_steps(symbol)
+        primitives = {python_name(x): x for x in used if not python_name(x).startswith("np.")}
+        return lines, Readable(self.kernels, primitives, self.dtype).text(tree)
+
+    def _in_steps(self, symbol: Symbol) -> tuple[list[Statement], ast.expr]:
+        """A formula in which something takes lines of its own: what adds to parts of an array."""
+        lines: list[Statement] = []
+        text: dict[Symbol, ast.expr] = {}
+        readable = Readable(self.kernels, {}, self.dtype)
+        for x in parts(symbol):
+            operands = [text[y] for y in x.operands]
+            if x.name is not None:
+                text[x] = parsed(self.name(x))
+            elif x.primitive is None:
+                array = np.asarray(x.array)
+                text[x] = parsed(self.kernels.literal(array) if array.ndim else number_text(array))
+            elif x.primitive is ops.scatter:
+                masks = all(np.asarray(y.array).dtype == bool for y in x.operands[1:])
+                added, name = self.names.numbered("t"), self.names.numbered("t")
+                written = self.kernels.scattered(name, added, operands[1:], masks, x.statics)
+                lines.append(Statement(f"{added} = {readable.text(operands[0])}"))
+                lines += map(Statement, written)
+                text[x] = parsed(name)
+            else:
+                text[x] = self.kernels.expression(x.primitive, operands, x.statics, x.array)
+        return lines, text[symbol]
+
+    # -- what comes out --
+
+    @property
+    def data(self) -> list[Any]:
+        """What the function is called with: the data of the run, not to be written to."""
+        return [x.array.copy() for x in self.arguments.values()]
+
+    def prove(self, found: dict[str, Any]) -> None:
+        """Compare all that a program computed with the run, and say what it is to return."""
+        for line in self.explanation.lines:
+            off = unlike(line, found[self.called[line.name]])
+            if not off <= accuracy(line.value.dtype):
+                raise ValueError(
+                    f"the simple form of {clean(line.name)} is {off:.0e} away from what the run "
+                    f"computed: write the program with simplify=False"
+                )
+        gradients = {
+            self._called(value): self.called[line.name]
+            for value in self.by
+            for line in self.explanation.backward
+            if line.value is value
+        }
+        self.gradients = gradients
+        held = [found[name] for name in {*self.arguments, *gradients.values()}]
+        pairs = [
+            f'"{name}": {gradient}{finished(found[gradient], gradient_value(value), held)}'
+            for (name, gradient), value in zip(gradients.items(), self.by, strict=True)
+        ]
+        self.result = called_with(f"return {self._called(self.cost)}, {{", pairs, "}")
+
+    def _called(self, value: Value) -> str:
+        """What a value is called in the program."""
+        quantities = {x: name for name, x in self.explanation.quantities.items()}
+        results = {line.value: line.name for line in self.explanation.forward}
+        return self.called[(quantities | results)[value]]
+
+    def text(self, end: Sequence[str], examples: Examples | None = None) -> str:
+        """The program, with a last line."""
+        constants = [f"{name} = {text}" for name, text in self.constants.items()]
+        unnamed = [f"{name} = {text}" for name, text in self.unnamed.items()]
+        body = ["# ---- forward ----", *constants, *[UNNAMED] * bool(unnamed), *unnamed]
+        body += [*map(str, self.forward), "", "# ---- backward ----", *self._notes()]
+        return written_out(
+            self.kernels,
+            self._called(self.cost),
+            self.arguments,
+            [self._called(value) for value in self.by],
+            [*body, *map(str, self.backward), *end],
+            "what the run computed, but for rounding",
+            examples,
+        )
+
+    def _notes(self) -> list[str]:
+        """Comments that say which gradients are written without their constant."""
+        scales: dict[float, list[str]] = {}
+        for line in self.explanation.backward:
+            if line.scale != 1:
+                scales.setdefault(line.scale, []).append(self.called[line.name])
+        return [
+            f"# {', '.join(names)}: {self._factor(scale)} times the gradient, and the factor comes "
+            f"at the end"
+            for scale, names in scales.items()
+        ]
+
+    def _factor(self, scale: float) -> str:
+        """What a gradient without its constant has to be divided by."""
+        return self.sized(write(Constant.of(scale).inverse.symbol, "python", self.name))
+
+
+class Readable(ast.NodeTransformer):
+    """Formulas as a program has them: its own functions, and NumPy in the words of its readers."""
+
+    def __init__(
+        self, kernels: Kernels, primitives: dict[str, Primitive], dtype: np.dtype[Any]
+    ) -> None:
         self.kernels = kernels
         self.primitives = primitives
+        self.dtype = "" if dtype == np.float64 else f", dtype={dtype_text(dtype)}"
+
+    def text(self, tree: ast.expr) -> str:
+        """A formula as code."""
+        return ast.unparse(ast.fix_missing_locations(self.visit(tree)))
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """The function by its name in the program."""
+        """A function by its name in the program; a number everywhere as ``np.ones`` and such."""
         self.generic_visit(node)
         primitive = self.primitives.get(ast.unparse(node.func))
         if primitive is not None:
             node.func = parsed(self.kernels.reference(primitive, primitive.name))
+        match node:
+            case ast.Call(ast.Attribute(attr="broadcast_to"), [number], [ast.keyword(value=shape)]):
+                return self._repeated(number, shape) or node
+            case ast.Call(ast.Attribute(attr="broadcast_to"), [number, shape], []):
+                return self._repeated(number, shape) or node
+        return node
+
+    def _repeated(self, number: ast.expr, shape: ast.expr) -> ast.expr | None:
+        """An array of one number everywhere; None if it is no number that stands there."""
+        if any(not isinstance(x, NUMERIC) for x in ast.walk(number)):
+            return None
+        text = ast.unparse(number)
+        make = {"0": "np.zeros", "1": "np.ones"}.get(text)
+        if make:
+            return parsed(f"{make}({ast.unparse(shape)}{self.dtype})")
+        return parsed(f"np.full({ast.unparse(shape)}, {text}{self.dtype or ', dtype=float'})")
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        """``1.0 * (x > 0)``: numbers, and not integers."""
+        self.generic_visit(node)
+        match node:
+            case ast.BinOp(ast.Constant(value=1), ast.Mult(), ast.Compare()):
+                node.left = ast.Constant(1.0)
         return node
 
     def visit_keyword(self, node: ast.keyword) -> ast.AST:
@@ -59,107 +308,49 @@ class Rewritten(ast.NodeTransformer):
         return node
 
 
-def in_lecture_form(run: Trace, wrt: Iterable[Any] | None) -> str:
-    """The lines of `explain` in their simplest form as a program."""
-    cost, by = run.differentiated(wrt)
-    explanation = explain(run, by, simplify=True)
-    refuse_writes(run, leading_up_to(run, [cost, *map(gradient_value, by)]))
-    names = Names()
-    kernels = Kernels(names)
-    called = {name: names.new(identifier(name)) for name in explanation.quantities}
-    called |= {name: names.new(identifier(name)) for name in explanation.constants}
-    lines: dict[str, list[str]] = {"forward": [], "cost": [], "backward": []}
-    for line in explanation.lines:
-        if (off := unlike(line)) > accuracy(line.value.dtype):
-            raise ValueError(
-                f"the simple form of {clean(line.name)} is {off:.0e} away from what the run "
-                f"computed: write the program with simplify=False"
-            )
-        called[line.name] = names.new(identifier(line.name))
-        before, text = simple_text(line, called, kernels)
-        phase = "cost" if line.value is cost and line.phase == "forward" else line.phase
-        reasons = "".join([f"  # {clean(step.name)}" for step in line.steps])
-        lines[phase] += before
-        lines[phase].append(f"{called[line.name]} = {text}{reasons * (phase == 'backward')}")
-    quantities = explanation.quantities
-    arguments = {called[name]: x for name, x in quantities.items() if is_given(x, by)}
-    arguments = dict(sorted(arguments.items(), key=lambda pair: pair[1].kind != "parameter"))
-    small = [f"{called[k]} = {array_text(data_of(x))}" for k, x in quantities.items()
-             if called[k] not in arguments]  # fmt: skip
-    small += [f"{called[name]} = {number_text(x)}" for name, x in explanation.constants.items()]
-    gradients = {
-        called[name]: called[line.name]
-        for value in by
-        for name, line in [named_line(explanation, value)]
-    }
-    body = ["# ---- forward ----", *small, *lines["forward"], *lines["cost"], ""]
-    body += [
-        "# ---- backward ----",
-        *notes_on_scales(explanation.lines, called),
-        *lines["backward"],
-    ]
-    cost_name = next(called[x.name] for x in explanation.forward if x.value is cost)
-    return written_out(
-        kernels, cost_name, arguments, body, gradients, "what the run computed, but for rounding"
-    )
+NUMERIC = (ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator, ast.unaryop)
 
 
-def simple_text(line: Line, called: dict[str, str], kernels: Kernels) -> tuple[list[str], str]:
-    """The formula of a line as code that needs NumPy alone, and lines that go before it."""
-    used = {x.primitive for x in parts(line.symbol) if x.primitive is not None}
-    if ops.scatter in used:
-        return step_by_step(line.symbol, called, kernels)
-    primitives = {python_name(x): x for x in used if not python_name(x).startswith("np.")}
+# ---- proofs -------------------------------------------------------------------------------------
+
+
+def executed(text: str, data: Sequence[Any]) -> dict[str, Any]:
+    """What the function of a program returns."""
     try:
-        tree = parsed(write(line.symbol, "python", lambda x: called[str(x.name)]))
-    except SyntaxError:
-        return step_by_step(line.symbol, called, kernels)
-    return [], ast.unparse(ast.fix_missing_locations(Rewritten(kernels, primitives).visit(tree)))
+        with np.errstate(all="ignore"):
+            found: dict[str, Any] = function_of(text)(*data)
+    except Exception as error:
+        raise ValueError(
+            f"the simple form cannot be run ({type(error).__name__}: {clean(str(error))}): "
+            f"write the program with simplify=False"
+        ) from error
+    return found
 
 
-def step_by_step(symbol: Symbol, called: dict[str, str], kernels: Kernels) -> tuple[list[str], str]:
-    """A formula in which something takes lines of its own: what adds to the parts of an array."""
-    lines: list[str] = []
-    text: dict[Symbol, ast.expr] = {}
-    stack = [symbol]
-    while stack:
-        x = stack[-1]
-        missing = [y for y in x.operands if isinstance(y, Symbol) and y not in text]
-        if missing:
-            stack += missing
-            continue
-        stack.pop()
-        if x.name is not None:
-            text[x] = parsed(called[x.name])
-        elif x.primitive is None:
-            text[x] = parsed(kernels.literal(x.array))
-        elif x.primitive is ops.scatter:
-            first, *rest = [text[y] for y in x.operands]
-            masks = all(np.asarray(y.array).dtype == bool for y in x.operands[1:])
-            added, name = kernels.names.numbered("t"), kernels.names.numbered("t")
-            lines.append(f"{added} = {ast.unparse(ast.fix_missing_locations(first))}")
-            lines += kernels.scattered(name, added, rest, masks, x.statics)
-            text[x] = parsed(name)
-        else:
-            operands = [text[y] for y in x.operands]
-            text[x] = kernels.expression(x.primitive, operands, x.statics, x.array)
-    return lines, ast.unparse(ast.fix_missing_locations(text[symbol]))
+def unlike(line: Line, found: Any) -> float:
+    """How far a number is from what the engine computed, relative to the largest element."""
+    value = gradient_value(line.value) if line.phase == "backward" else line.value
+    true, found = value.array, np.asarray(found) * float(line.scale)
+    if found.shape != true.shape:
+        return np.inf
+    with np.errstate(all="ignore"):
+        equal = (found == true) | ((found != found) & (true != true))
+        off = np.max(np.abs(np.where(equal, 0, found - true)), initial=0)
+        scale = float(np.max(np.abs(true), initial=0, where=np.isfinite(true))) or 1.0
+        return float(off) / scale
 
 
-def named_line(explanation: Explanation, value: Value) -> tuple[str, Line]:
-    """What a value is called in an explanation, and the line of its gradient."""
-    named = {x: name for name, x in explanation.quantities.items()}
-    named |= {line.value: line.name for line in explanation.forward}
-    return named[value], next(line for line in explanation.backward if line.value is value)
+def accuracy(dtype: np.dtype[Any]) -> float:
+    """How far a line may be from what the engine computed."""
+    rounding = 64 * float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0
+    return rounding if rounding > 1e-8 else TOLERANCE
 
 
-def notes_on_scales(lines: Sequence[Line], called: dict[str, str]) -> list[str]:
-    """Comments that say which gradients are written without their constant."""
-    scales: dict[float, list[str]] = {}
-    for line in lines:
-        if line.scale != 1:
-            scales.setdefault(line.scale, []).append(called[line.name])
-    return [
-        f"# {', '.join(names)}: {1 / scale:.6g} times the gradient, and the factor comes at the end"
-        for scale, names in scales.items()
-    ]
+def finished(found: Any, gradient: Value, held: Sequence[Any]) -> str:
+    """What makes an array of its own of a result, of the right dtype."""
+    if np.asarray(found).dtype != gradient.dtype:
+        return f".astype({dtype_text(gradient.dtype)})"
+    if np.ndim(found) == 0 and not isinstance(found, np.ndarray):
+        return ""
+    others = sum(np.may_share_memory(found, x) for x in held) > 1
+    return ".copy()" if others or not found.flags.writeable or found.base is not None else ""

@@ -11,15 +11,18 @@ import numpy as np
 from ..check.recognise import same_share, with_known_functions
 from ..check.replay import Array, Replay
 from ..core import ops
-from ..symbols import Symbol, definition_of, named, share_of, total, write
+from ..symbols import Symbol, named, share_of, total, write
+from ..symbols.expressions import again
 from ..trace import Call, Pull, Source, Trace, Value
+from .constants import Constant, Spoken
 from .simplify import (
     MOST_CANDIDATES,
+    ONE,
     Algebra,
     Candidate,
     Guess,
+    Key,
     Leaf,
-    Numbers,
     Term,
     functions_of,
     guessed,
@@ -28,7 +31,6 @@ from .simplify import (
     one_hot,
     parts,
     point_of_run,
-    rounded,
     same,
     shaken_point,
 )
@@ -37,7 +39,7 @@ LONGEST = 12  # calls in a formula
 MOST_CALLS = 400  # of a run in which the gradients of values without a name are simplified, too
 #: What a formula does not show, or what makes it hardly longer.
 SHORT = {"reshape", "broadcast_to", "copy", "astype", "transpose"}
-NAMED_IN = {"add", "subtract", "multiply", "divide"}  # numbers there may be somebody's variables
+NUMBERS_IN = {"add", "subtract", "multiply", "divide"}  # are not repeated there
 
 
 @dataclass(eq=False)
@@ -103,8 +105,8 @@ class Line:
 class Names:
     """Names, none of which occurs twice."""
 
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
+    def __init__(self, taken: Iterable[str]) -> None:
+        self._taken = set(taken)
         self._used: dict[str, int] = {}
 
     def take(self, name: str) -> str:
@@ -147,16 +149,17 @@ class Derivation:
         self.cost = cost
         self.wanted = dict.fromkeys(wanted)
         self.simplify = simplify
-        self.numbers = Numbers(run.numbers)
-        self.algebra = Algebra(self.numbers)
-        self.replay = Replay(run, cost, reached(run, cost, wanted))
-        self.calls = needed(run, cost)
+        spoken = Spoken(run, needed(run, cost), reached(run, cost, wanted))
+        self.words = spoken.symbols
+        self.numbers = spoken.words.numbers
+        self.algebra = Algebra(spoken.words.constants)
+        self.replay = Replay(run, cost, spoken.pulls)
+        self.calls = spoken.calls
         self.point = point_of_run(self.replay, self.calls)
-        self.derived = {
-            x: x.derived
-            for x in self.point.arrays
-            if x.derived and not x.name and x.derived.source in self.point.arrays
-        }
+        self.derived = {x: x.derived for x in self.point.arrays if x.derived and not x.name}
+        self.derived = spoken.derived | self.derived
+        for _, source in self.derived.values():
+            self.point.arrays.setdefault(source, source.array)
         self.shaken = shaken_point(self.replay, self.calls, self.derived)
         self.functions = self._recognised()
         self.must: set[Value] = set()  # values without a name that need one
@@ -170,7 +173,9 @@ class Derivation:
 
     def _write(self) -> None:
         """Write all lines, as far as it is known what needs a name."""
-        self.names = Names()
+        words = {x.name for word in self.words.values() for x in parts(word)}
+        data = {value.name for value in self.point.arrays}
+        self.names = Names(x for x in words - data if x)
         self.called: dict[Value, str] = {}
         for value in self.point.arrays:
             if value.name:
@@ -178,7 +183,9 @@ class Derivation:
         self.known: dict[Value, Symbol] = {}
         self.leaves: dict[Symbol, Leaf] = {}
         self.gradients: dict[Value, Symbol] = {}
-        self.scales: dict[Value, float] = {}
+        self.scales: dict[Value, Constant] = {}
+        self.inside: dict[Value, list[Step]] = {}  # steps of gradients without a line
+        self.flowed: dict[Value, dict[Key, Constant]] = {}  # constants that went into a gradient
         self.lines: list[Line] = []
         self.sizes: dict[Symbol, int] = {}
         self.quantities: dict[tuple[int, ...], list[Symbol]] = {}
@@ -189,12 +196,15 @@ class Derivation:
         for value, (function, source) in self.derived.items():
             self.known[value] = function(self.known[source])
         for call in self.calls:
-            self._enter_result(call.output)
+            self._enter_result(call)
         self._enter_gradients()
 
     def _enter_leaf(self, value: Value) -> None:
         """Something from outside."""
         x = value.array
+        if value in self.words:
+            self.known[value] = self.words[value]
+            return
         if is_number(value):
             number = x.reshape(-1)[0] if x.size else np.zeros((), x.dtype)
             self.known[value] = broadcast(Symbol(np.asarray(number)), value.shape)
@@ -212,9 +222,10 @@ class Derivation:
         if value.dtype.kind in "fiu":
             self.quantities.setdefault(value.shape, []).append(symbol)
 
-    def _enter_result(self, value: Value) -> None:
+    def _enter_result(self, call: Call) -> None:
         """A result of the forward pass: a line of its own, or a part of others."""
-        formula = self._with_names_of_numbers(definition_of(value, self.known))
+        value = call.output
+        formula = tidy(again(call, self.known))
         steps = []
         if value in self.functions:
             pull = self.functions[value]
@@ -224,7 +235,7 @@ class Derivation:
             simple = pull.call.primitive(self.known[pull.operand], **statics)
             if self.simplify:
                 formula = simple
-            else:
+            elif write(simple, "text") != write(formula, "text"):
                 why = f"the {pull.call.primitive.name} function"
                 steps = [Step(why, simple, self._off(value, simple), math.nan)]
         if value is self.cost and not value.name:
@@ -242,19 +253,26 @@ class Derivation:
     def _enter_gradients(self) -> None:
         """All gradients, backward from the cost."""
         self.gradients[self.cost] = self._seed()
-        self.scales[self.cost] = 1.0
+        self.scales[self.cost] = ONE
         if self.cost in self.wanted:
             self._enter_line(self.cost, self.gradients[self.cost], [])
         replay = self.simple if self.simplify else self.replay
         for value in sorted(replay.shares, key=replay.finished):
             if self.simplify:
                 formula, steps = self._simplified(value)
+                steps = steps or self._inherited(value)
             else:
                 formula, steps = self._as_computed(value)
             if self._is_inline(value, formula):
                 self.gradients[value] = formula
+                self.inside[value] = steps
             else:
                 self._enter_line(value, formula, steps)
+
+    def _inherited(self, value: Value) -> list[Step]:
+        """The steps of gradients that have no line of their own and are a part of this one."""
+        outputs = [pull.call.output for pull in self.simple.shares[value]]
+        return [*dict.fromkeys(step for x in outputs for step in self.inside.get(x, ()))]
 
     def _seed(self) -> Symbol:
         """The gradient of the cost by itself."""
@@ -267,12 +285,12 @@ class Derivation:
             self.must.add(value)
             self.called[value] = self.names.fresh("u")
         assert value.gradient is not None
-        scale = self.scales.setdefault(value, 1.0)
+        scale = self.scales.setdefault(value, ONE)
         name = self.names.take(f"d{self.called[value]}")
         array = value.gradient.array
-        leaf = named(name, array if scale == 1 else array / scale)
+        leaf = named(name, array if scale == ONE else array / float(scale))
         self.gradients[value] = leaf
-        self.leaves[leaf] = Leaf(value, "gradient", scale)
+        self.leaves[leaf] = Leaf(value, "gradient", float(scale))
         self.lines.append(Line(name, formula, "backward", value, scale, steps))
 
     def _is_inline(self, value: Value, formula: Symbol) -> bool:
@@ -302,14 +320,14 @@ class Derivation:
 
     def _as_computed(self, value: Value) -> tuple[Symbol, list[Step]]:
         """A gradient as the engine computed it, and its simpler forms."""
-        formula = self._with_names_of_numbers(total(self._shares(self.replay, value)))
+        formula = tidy(total(self._shares(self.replay, value)))
         large = len(self.calls) > MOST_CALLS and not value.name
         if large or value not in self.called or value not in self.simple.shares:
             return formula, []
         start = total(self._shares(self.simple, value))
         term = self.algebra.term(start)
         text = write(formula, "text")
-        if (found := self._guessed(value, term, 1.0)) is not None:
+        if (found := self._guessed(value, start, ONE)) is not None:
             step = self._step(found.why, found.term, value)
             return formula, [step] if write(step.symbol, "text") != text else []
         functions = [x.call.primitive.name for x in self.simple.shares[value] if self._is_new(x)]
@@ -326,7 +344,7 @@ class Derivation:
     def _simplified(self, value: Value) -> tuple[Symbol, list[Step]]:
         """A gradient in its simplest form; a constant that it shares with all later ones waits."""
         scales = [self.scales[pull.call.output] for pull in self.simple.shares[value]]
-        scale = scales[0] if len({*scales}) == 1 else 1.0
+        scale = scales[0] if len({*scales}) == 1 else ONE
         shares = self._shares(self.simple, value)
         if len({*scales}) > 1:
             shares = [
@@ -338,38 +356,40 @@ class Derivation:
         steps = []
         term = self.algebra.term(start)
         if not self._is_proved(self._step("", term, value), value):
-            term = Term(1.0, self._with_names_of_numbers(start))
-        if (found := self._guessed(value, term, scale)) is not None:
+            term = Term(ONE, tidy(start))
+        if (found := self._guessed(value, start, scale)) is not None:
             term = found.term
             steps.append(self._step(found.why, term, value))
         if value in self.wanted:
-            term = Term(rounded(term.c * scale), term.core)
-            scale = 1.0
-        elif scale == 1:
+            term = Term(term.c * scale, term.core)
+            scale = ONE
+        elif scale == ONE:
             scale = self._mean(term.c, value)
-            term = Term(rounded(term.c / scale), term.core)
+            term = Term(term.c / scale, term.core)
         self.scales[value] = scale
         for step in steps:
             step.symbol = self.algebra.symbol(term, value.shape)
         return self.algebra.symbol(term, value.shape), steps
 
-    def _mean(self, c: float, value: Value) -> float:
+    def _mean(self, c: Constant, value: Value) -> Constant:
         """The 1/n of a mean in a constant; 1 if there is none."""
-        if abs(c) >= 1:
-            return 1.0
-        units = [x for x in self.numbers.units.values() if isinstance(x, int)]
-        for k in (1.0, 2.0, 0.5):
-            for n in (*units, *value.shape, value.array.size):
-                if n > 1 and math.isclose(abs(c) * n, k, rel_tol=1e-12):
-                    return 1 / float(n)
-        return 1.0
+        for k in (1.0, 2.0, 0.5) if 0 < abs(c) < 1 else ():
+            n = k / abs(c)
+            if n.powers:
+                counts = n.above == n.below and all(power > 0 for power in n.powers.values())
+            else:
+                lengths = value.shape if value in self.called else ()
+                counts = c.below != 1 and n in (*lengths, value.array.size)
+            if counts and n > 1 and n.is_integer():
+                return n.inverse
+        return ONE
 
     # -- proofs --
 
     def _step(self, why: str, term: Term, value: Value) -> Step:
         """A form of a gradient, with how far it is from what it should be."""
         formula = self.algebra.symbol(term, value.shape)
-        scale = self.scales.get(value, 1.0)
+        scale = float(self.scales.get(value, ONE))
         here, there = (
             point.difference(formula, self.leaves, value, scale) if point else math.nan
             for point in (self.point, self.shaken)
@@ -388,8 +408,12 @@ class Derivation:
         largest = float(np.max(np.abs(value.array), initial=0)) or 1.0
         return float(np.max(np.abs(formula.array - value.array), initial=0)) / largest
 
-    def _guessed(self, value: Value, term: Term, scale: float) -> Guess | None:
+    def _guessed(self, value: Value, start: Symbol, scale: float) -> Guess | None:
         """What else a gradient is: a multiple of a quantity, or of a difference of two."""
+        term = self.algebra.term(start)
+        near = self.flowed[value] = self.algebra.constants_in(start)
+        for pull in self.simple.shares[value]:
+            near |= self.flowed.get(pull.call.output, {})
         if self.shaken is None or value.kind != "result" or term.core is None:
             return None
         names = {x.primitive.name for x in parts(term.core) if x.primitive is not None}
@@ -397,8 +421,11 @@ class Derivation:
             return None
         if len(self.calls) > MOST_CALLS and not value.name:
             return None
-        targets = self.point.gradients[value] / scale, self.shaken.gradients[value] / scale
-        found = guessed(targets, list(self._candidates(value)), self.algebra)
+        targets = (
+            self.point.gradients[value] / float(scale),
+            self.shaken.gradients[value] / float(scale),
+        )
+        found = guessed(targets, list(self._candidates(value)), self.algebra, near)
         if found is not None and self._is_proved(self._step(found.why, found.term, value), value):
             return found
         return None
@@ -425,7 +452,7 @@ class Derivation:
 
     def _labels(self, value: Value) -> Iterator[Symbol]:
         """Class labels as zeros and ones in the shape of a value."""
-        for axis, classes in enumerate(value.shape):
+        for axis, classes in reversed([*enumerate(value.shape)]):
             for symbol in self.quantities.get(value.shape[:axis] + value.shape[axis + 1 :], []):
                 x = symbol.array
                 if x.dtype.kind in "iu" and x.size and 0 <= x.min() <= x.max() < classes:
@@ -471,32 +498,6 @@ class Derivation:
                 self.sizes[part] = own + sum(self.sizes[x] for x in part.operands)
         return self.sizes[symbol]
 
-    def _with_names_of_numbers(self, formula: Symbol) -> Symbol:
-        """A formula with 1/m where it has 1/5, and numbers not repeated where that is no need."""
-        found: dict[Symbol, Symbol] = {}
-        for part in parts(formula):
-            operands = tuple([found[x] for x in part.operands])
-            op, statics = part.primitive, part.statics
-            if op is not None and op.name in NAMED_IN:
-                operands = tuple([self._name_of_number(x) or x for x in operands])
-                operands = without_broadcasts(operands, part.shape)
-            elif op in (ops.broadcast_to, ops.reshape):
-                number = unrepeated(operands[0])
-                if not number.shape:
-                    op, operands, statics = ops.broadcast_to, (number,), {"shape": part.shape}
-            changed = operands != part.operands
-            found[part] = Symbol(part.array, None, op, operands, statics) if changed else part
-        return found[formula]
-
-    def _name_of_number(self, x: Symbol) -> Symbol | None:
-        """The quantity that a number is, if it has a name."""
-        if x.primitive is None and x.name is None and isinstance(x.array, int | float):
-            symbol = self.numbers.symbol(abs(x.array)) if x.array else x
-            names = [part for part in parts(symbol) if part.name]
-            if names and symbol.array == abs(x.array):
-                return symbol if x.array > 0 else ops.negative(symbol)
-        return None
-
     def _drop_unused(self) -> None:
         """Keep the lines that those asked for are made of."""
         by_leaf = {self.known[x.value]: x for x in self.lines if x.phase == "forward"}
@@ -538,6 +539,36 @@ def with_relu(replay: Replay) -> Replay:
 def broadcast(symbol: Symbol, shape: tuple[int, ...]) -> Symbol:
     """Repeated to a shape, which is not written."""
     return symbol if symbol.shape == shape else ops.broadcast_to(symbol, shape=shape)
+
+
+def tidy(formula: Symbol) -> Symbol:
+    """A formula in which numbers are not repeated where that is no need."""
+    found: dict[Symbol, Symbol] = {}
+    for part in parts(formula):
+        operands = tuple([found[x] for x in part.operands])
+        op, statics = part.primitive, part.statics
+        if op is ops.add and is_nothing(operands[0]) and operands[1].shape == part.shape:
+            found[part] = operands[1]  # what Python's sum() begins with
+            continue
+        if op is not None and op.name in NUMBERS_IN:
+            operands = without_broadcasts(operands, part.shape)
+        elif op in (ops.broadcast_to, ops.reshape):
+            number = unrepeated(operands[0])
+            if not number.shape:
+                op, operands, statics = ops.broadcast_to, (number,), {"shape": part.shape}
+        changed = operands != part.operands
+        found[part] = Symbol(part.array, None, op, operands, statics) if changed else part
+    return found[formula]
+
+
+def is_nothing(symbol: Symbol) -> bool:
+    """Whether a formula is the whole number 0."""
+    return (
+        symbol.primitive is None
+        and symbol.name is None
+        and type(symbol.array) is int
+        and not symbol.array
+    )
 
 
 def unrepeated(symbol: Symbol) -> Symbol:

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from ..text import clean
 from ..trace import Call, Trace, Value, same
 from .kernels import Kernels, Put
 from .literals import (
+    CHECK_SHAPE,
     FUNCTION,
     MOST_DATA,
     Names,
@@ -35,6 +36,17 @@ from .literals import (
 )
 
 MOST_CONSTANT = 16  # numbers of an array without a name that is written into a line
+#: What the program does first.
+CHECK = f"""\
+def {CHECK_SHAPE}(name, array, shape):
+    \"\"\"Refuse data of other shapes than those that the lines below are for.\"\"\"
+    if np.shape(array) != shape:
+        raise ValueError(
+            f"{{name}} has shape {{np.shape(array)}}, but this program, written from a recorded "
+            f"run, is for {{shape}}"
+        )"""
+#: What stands above arrays that nobody gave a name.
+UNNAMED = "# without a name, as in the run: also what NumPy made of data without Tensors"
 
 
 # ---- what belongs to the program ----------------------------------------------------------------
@@ -56,22 +68,31 @@ def leading_up_to(run: Trace, values: Iterable[Value]) -> list[Call]:
 
 
 def refuse_writes(run: Trace, calls: Iterable[Call]) -> None:
-    """Raise if a call wrote into an array that the run had before."""
+    """Raise if an array was written into while calls used it, by a call or behind its back."""
     first: dict[int, Value] = {}
     for value in run.values:
         first.setdefault(id(value.live), value)
+    used: dict[int, Value] = {}
     for call in calls:
-        before = first[id(call.output.live)]
-        if call.primitive is assignment or (
-            before is not call.output and not same(before.array, call.output.array)
-        ):
-            name = clean(before.name or call.output.name or "an array")
-            raise ValueError(
-                f"{name} of shape {before.shape} was written in place "
-                f"between its uses (by {call.primitive.name}), and a program of one line per "
-                f"quantity cannot say that: record one forward and backward pass, without the "
-                f"update in between"
-            )
+        if call.primitive is assignment or is_other(first[id(call.output.live)], call.output):
+            refuse_write(first[id(call.output.live)], f" (by {call.primitive.name})")
+        for x in arrays_of(call):
+            if is_other(used.setdefault(id(x.live), x), x):
+                refuse_write(x, "")
+
+
+def is_other(before: Value, now: Value) -> bool:
+    """Whether an array held something else at another use."""
+    return before is not now and not same(before.array, now.array)
+
+
+def refuse_write(value: Value, how: str) -> NoReturn:
+    """Raise: an array is more than one quantity."""
+    raise ValueError(
+        f"{clean(value.name or 'an array')} of shape {value.shape} was written in place between "
+        f"its uses{how}, and a program of one line per quantity cannot say that: record one "
+        f"forward and backward pass, without the update in between"
+    )
 
 
 def refuse_unknown(calls: Iterable[Call]) -> None:
@@ -218,7 +239,7 @@ class Program:
     # -- lines --
 
     def _lines(self) -> list[str]:
-        lines = ["# ---- forward ----", *self.constants]
+        lines = ["# ---- forward ----", *[UNNAMED] * bool(self.constants), *self.constants]
         told = None
         for call in self.forward:
             statement = self._statement(call, "u")
@@ -295,25 +316,45 @@ class Program:
         self.written[call] = line
         return [line]
 
+    def _is_shared(self, gradient: Value) -> bool:
+        """Whether a gradient is in the memory of something else: then a copy is returned."""
+        held = [np.asarray(x.live) for x in (*self.arguments, *self.gradients) if x is not gradient]
+        live = np.asarray(gradient.live)
+        again = self.gradients.count(gradient) > 1 or gradient in self.arguments
+        view = live.base is not None
+        return again or view or any(np.may_share_memory(live, x) for x in held)
+
     def __str__(self) -> str:
-        names = [ast.unparse(self.text[x]) for x in self.by]
+        cost = ast.unparse(self.text[self.cost])
+        pairs = [
+            f'"{ast.unparse(self.text[x])}": {name}{".copy()" * self._is_shared(gradient)}'
+            for x, name, gradient in zip(self.by, self.returned, self.gradients, strict=True)
+        ]
         return written_out(
             self.kernels,
-            ast.unparse(self.text[self.cost]),
+            cost,
             {ast.unparse(self.text[x]): x for x in self.arguments},
-            self._body,
-            dict(zip(names, self.returned, strict=True)),
+            [ast.unparse(self.text[x]) for x in self.by],
+            [*self._body, called_with(f"return {cost}, {{", pairs, "}")],
             "the same bits",
         )
+
+
+class Examples(NamedTuple):
+    """How a program finds out the number of examples, and which shapes have it in them."""
+
+    line: str
+    shapes: dict[str, str]
 
 
 def written_out(
     kernels: Kernels,
     cost: str,
     arguments: dict[str, Value],
+    by: Sequence[str],
     body: Sequence[str],
-    gradients: dict[str, str],
     exactly: str,
+    examples: Examples | None = None,
 ) -> str:
     """A module with the function, what that needs, and the data of the run if they are few."""
     ours = [x for x in kernels.imports if "numpy" not in x]
@@ -322,24 +363,39 @@ def written_out(
     parts = [
         f'"""{cost} and its gradients, forward and backward, line by line.\n\n'
         f"Written by autograd_mini from a recorded run.  It needs NumPy alone and computes\n"
-        f'{exactly}.\n"""',
+        f"{exactly}.  Branches, masks, and numbers and arrays\n"
+        f'without a name are those of that run.\n"""',
         "\n".join(imports),
     ]
     if kernels.constants:
         parts.append("\n".join([f"{name} = {text}" for name, text in kernels.constants.items()]))
+    shapes = {name: str(x.shape) for name, x in arguments.items()}
+    shapes |= examples.shapes if examples else {}
     described = [
-        f"{name}: shape {x.shape}, {x.dtype}{order_of(x)}" for name, x in arguments.items()
+        f"{name}: shape {shapes[name]}, {x.dtype}{order_of(x)}" for name, x in arguments.items()
     ]
-    title = f'"""{cost}, and its gradients by {", ".join(gradients)}.'
-    pairs = [f'"{name}": {gradient}' for name, gradient in gradients.items()]
-    lines = [title, "", *described, '"""', *body]
-    lines.append(called_with(f"return {cost}, {{", pairs, "}"))
+    lines = [f'"""{cost}, and its gradients by {", ".join(by)}.', "", *described, '"""']
+    lines += [examples.line] if examples else []
+    lines += [f'{CHECK_SHAPE}("{name}", {name}, {shapes[name]})' for name in arguments]
     head = called_with(f"def {FUNCTION}(", [*arguments], "):")
-    main = indented("\n".join(lines))
-    blocks = ["\n\n".join(parts), *kernels.functions.values(), f"{head}\n{main}"]
+    main = indented("\n".join([*lines, *body]))
+    blocks = ["\n\n".join(parts), *kernels.functions.values(), CHECK, f"{head}\n{main}"]
     if sum(map(size_of, arguments.values())) <= MOST_DATA:
         blocks.append(example(arguments, cost))
     return "\n\n\n".join(blocks) + "\n"
+
+
+def function_of(text: str) -> Callable[..., Any]:
+    """The function of a program, which is in our own words.
+
+    A text that has been run cannot be wrong unnoticed, and so this uses ``exec``.  Of what users
+    give, the text holds names, all made identifiers; comments, of one line each; data, written as
+    numbers; and kernels of their own ops, which the run has called already.
+    """
+    namespace: dict[str, Any] = {"__name__": "program"}
+    exec(compile(text, "<program>", "exec"), namespace)
+    function: Callable[..., Any] = namespace[FUNCTION]
+    return function
 
 
 def example(arguments: dict[str, Value], cost: str) -> str:

@@ -7,10 +7,8 @@ and those of the same computation at another point, which no coincidence of numb
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,16 +16,15 @@ import numpy as np
 from ..check.replay import Array, Replay
 from ..core import ops
 from ..core.primitive import Primitive, primitive
-from ..symbols import Symbol, named
+from ..symbols import Symbol
 from ..trace import Call, Derived, Value
+from .constants import Constant, fraction
 
 ROUNDING = 4096  # units in the last place that a formula may be off: 1e-12 in float64
 MOST_CANDIDATES = 40  # for the terms of a guess
-MOST_IN_PAIRS = 20  # numbers with names whose products are tried
-FAMILIAR = 4  # whole numbers up to that have a name only if they are the number of that name
-NUMBERS_IN_FRONT = ((1, 1), (2, 1), (1, 2), (4, 1), (1, 4))
+LIKELY = (1, 2, 0.5, 4, 0.25)  # times a constant of the formula: what a guess may begin with
 MOST_LEAVES = 50  # whose signs are changed one by one
-FEW = 64  # elements that tell most guesses to be wrong
+FEW, ROUGHLY = 64, 1e-3  # elements that tell most guesses to be wrong, and how far these are off
 
 
 # ---- points at which formulas are proved --------------------------------------------------------
@@ -41,7 +38,7 @@ class Point:
     arrays, gradients : dict of Value to ndarray
     """
 
-    def __init__(self, arrays: Mapping[Value, Array], gradients: Mapping[Value, Array]) -> None:
+    def __init__(self, arrays: dict[Value, Array], gradients: Mapping[Value, Array]) -> None:
         self.arrays = arrays
         self.gradients = gradients
 
@@ -114,16 +111,21 @@ def shaken_point(
     """
     outputs = {call.output for call in calls}
     operands = [x for call in calls for x in call.operands if is_value(x)]
+    operands += [source for _, source in derived.values()]
     leaves = [x for x in dict.fromkeys(operands) if x not in outputs]
     if not is_faithful(replay, calls):
         return None
-    for size in (0.3, 0.01):
+    indices = indices_among(calls)
+    for size, whole in ((0.3, False), (0.01, False), (0.3, True)):
+        if whole:  # an op may take no others
+            indices |= {x for x in leaves if x.dtype.kind in "iu"}
         rng = np.random.default_rng(0)
-        given = {x: shaken(x, size, rng) for x in leaves}
+        given = {x: shaken(x, size, rng, x in indices) for x in leaves}
         found = point_at(replay, calls, given, derived)
         if found is None:
             continue
-        other = {x: with_other_signs(x, given[x], rng) for x in leaves}
+        other = {x: with_other_signs(x, given[x], rng) for x in leaves if x not in indices}
+        other = given | other
         best = point_at(replay, calls, other, derived)
         if best is None and len(leaves) <= MOST_LEAVES:  # not all of them have other signs
             for x in leaves:
@@ -172,11 +174,15 @@ def gradients_at(replay: Replay, arrays: Mapping[Value, Array]) -> dict[Value, A
     return found
 
 
-def shaken(value: Value, size: float, rng: np.random.Generator) -> Array:
+def shaken(value: Value, size: float, rng: np.random.Generator, is_index: bool) -> Array:
     """Other numbers of the same kind."""
     x = value.array
-    if x.dtype.kind != "f" or is_number(value):
+    if is_number(value) or not x.size or x.dtype.kind not in "biuf":
         return x
+    if is_index:
+        return other_indices(value, rng)
+    if x.dtype.kind == "b":
+        return rng.random(x.shape) < 0.5
     x = x.astype(np.float64)
     noise = size * rng.uniform(0.3, 1, x.shape)
     if value.kind == "parameter" or x.min() < 0 or x.max() > 1:
@@ -189,9 +195,31 @@ def shaken(value: Value, size: float, rng: np.random.Generator) -> Array:
     return x
 
 
+def other_indices(value: Value, rng: np.random.Generator) -> Array:
+    """Other elements that there are, too; all rows in order, which nobody has named, stay so."""
+    x = value.array
+    if x.dtype.kind == "b" or x.min() < 0:
+        return rng.permutation(x.reshape(-1)).reshape(x.shape)
+    if not value.name and np.array_equal(x.reshape(-1), np.arange(x.size)):
+        return x
+    return rng.integers(0, x.max() + 1, x.shape)
+
+
+def indices_among(calls: Iterable[Call]) -> set[Value]:
+    """The values that choose among others: keys, and the numbers of classes."""
+    found: set[Value] = set()
+    for call in calls:
+        for i, x in enumerate(call.operands):
+            name = call.primitive.operands[min(i, len(call.primitive.operands) - 1)]
+            classes = name == "labels" and x.array.ndim < call.operands[0].array.ndim
+            if is_value(x) and (classes or name == "indices"):
+                found.add(x)
+    return found
+
+
 def with_other_signs(value: Value, x: Array, rng: np.random.Generator) -> Array:
     """Numbers of which some have another sign; data between 0 and 1 keep theirs."""
-    if value.dtype.kind != "f" or is_number(value) or not x.size:
+    if x.dtype.kind != "f" or is_number(value) or not x.size:
         return x
     if value.kind != "parameter" and x.min() >= 0 and x.max() <= 1:
         return x
@@ -211,110 +239,23 @@ def is_value(x: Any) -> bool:
     return isinstance(x, Value)
 
 
-# ---- constants ----------------------------------------------------------------------------------
-
-
-class Form(NamedTuple):
-    """A quotient of products of numbers that have names, with a number in front."""
-
-    value: float
-    above: tuple[str, ...]
-    below: tuple[str, ...]
-    k: tuple[int, int]
-
-
-class Numbers:
-    """What the constants of a computation are called: 0.2 is 1/m."""
-
-    def __init__(self, numbers: Mapping[str, float]) -> None:
-        self.units = {
-            name: x
-            for name, x in numbers.items()
-            if abs(x) not in (0, 0.5, 1, 2) and math.isfinite(x)
-        }
-        self.leaves: set[Symbol] = set()  # the symbols of numbers that have a name
-        self._symbols: dict[float, Symbol] = {}
-
-    def symbol(self, c: float) -> Symbol:
-        """A positive constant as an expression of numbers that have names, the simplest one."""
-        if c not in self._symbols:
-            self._symbols[c] = self._named(c) or self._fraction(c)
-        return self._symbols[c]
-
-    def _named(self, c: float) -> Symbol | None:
-        """A constant by numbers that have names; None for what is better known without."""
-        if c in (0.5, 1, 2) or not self.units:
-            return None
-        forms, values = self._forms
-        for i in np.flatnonzero(np.abs(values - c) <= 1e-14 * c):
-            _, above, below, k = forms[i]
-            whole = all(float(self.units[name]).is_integer() for name in (*above, *below))
-            familiar = float(c).is_integer() and (c <= FAMILIAR or not whole)
-            if not familiar or is_one_number(forms[i]):
-                numerator = self._product(k[0], above) or Symbol(1)
-                denominator = self._product(k[1], below)
-                return numerator if denominator is None else ratio(numerator, denominator)
-        return None
-
-    @cached_property
-    def _forms(self) -> tuple[list[Form], Array]:
-        """What constants may be, that of few factors first, and its values."""
-        names = list(self.units)
-        single = [(), *((name,) for name in names)]
-        pairs = list(itertools.combinations(names[:MOST_IN_PAIRS], 2))
-        forms = []
-        for above, below in itertools.product(single, [*single, *pairs]):
-            if (above or below) and not {*above} & {*below}:
-                value = math.prod(self.units[n] for n in above)
-                value /= math.prod(self.units[n] for n in below)
-                forms += [Form(p / q * value, above, below, (p, q)) for p, q in NUMBERS_IN_FRONT]
-        forms.sort(key=lambda form: len(form.above) + len(form.below) + (form.k != (1, 1)))
-        return forms, np.array([form.value for form in forms])
-
-    def _product(self, k: int, names: tuple[str, ...]) -> Symbol | None:
-        """A number times quantities; None for 1."""
-        quantities = [named(name, np.asarray(self.units[name])) for name in names]
-        self.leaves.update(quantities)
-        factors = [Symbol(k)] * (k != 1) + quantities
-        product: Symbol | None = None
-        for factor in factors:
-            product = factor if product is None else ops.multiply(product, factor)
-        return product
-
-    @staticmethod
-    def _fraction(c: float) -> Symbol:
-        """A number: as a fraction with a small numerator, if it is one."""
-        for k in (1, 2, 3):
-            n = k / c
-            if k < n < 1e9 and math.isclose(n, round(n), rel_tol=1e-14):
-                return ratio(Symbol(k), Symbol(round(n)))
-        return Symbol(int(c) if float(c).is_integer() and c < 1e15 else c)
-
-
-def is_one_number(form: Form) -> bool:
-    """Whether a form is a number with a name, and nothing else."""
-    return len(form.above) == 1 and not form.below and form.k == (1, 1)
-
-
-def ratio(a: Symbol, b: Symbol) -> Symbol:
-    """``a / b``."""
-    symbol: Symbol = ops.divide(a, b)
-    return symbol
-
-
 # ---- constants and signs in front ---------------------------------------------------------------
 
 
 class Term(NamedTuple):
     """A constant times an expression without one; without ``core``, the constant alone."""
 
-    c: float
+    c: Constant
     core: Symbol | None
 
 
 #: Linear in the first operand, and in the second if that is an array.
 LINEAR = {"matmul", "sum", "reduce_sum", "transpose", "reshape", "broadcast_to", "getitem"}
 LINEAR |= {"scatter", "copy"}
+#: Moves or repeats what is there.
+MOVES = {"transpose", "reshape", "broadcast_to", "getitem", "copy"}
+ZERO, ONE = Constant(0.0), Constant(1.0)
+Key = tuple[float, int, frozenset[Any]]
 
 
 class Algebra:
@@ -323,11 +264,11 @@ class Algebra:
     Equal expressions become one and the same object: ``g a + g a`` is found to be ``2 g a``.
     """
 
-    def __init__(self, numbers: Numbers) -> None:
-        self.numbers = numbers
+    def __init__(self, constants: Mapping[Symbol, Constant]) -> None:
+        self.constants = constants  # those that the program has words for
         self._made: dict[Any, Symbol] = {}
         self._terms: dict[Symbol, Term] = {}
-        self._constants: dict[float, Symbol] = {}
+        self._written: dict[Key, Symbol] = {}
         self._one = Symbol(np.asarray(1.0))
 
     def term(self, symbol: Symbol) -> Term:
@@ -341,20 +282,27 @@ class Algebra:
         """The expression that a term is, of a shape if one is given."""
         if term.core is None:
             result = self.constant(term.c)
-        elif abs(term.c) == 1:
+        elif abs(term.c) == ONE and not term.c.powers:
             result = term.core if term.c > 0 else self._call(ops.negative, term.core)
         else:
             result = self._call(ops.multiply, self.constant(term.c), term.core)
         return result if shape in (None, result.shape) else self._broadcast(result, shape)
 
-    def constant(self, c: float) -> Symbol:
-        """A number, in the words of `Numbers`."""
-        if c not in self._constants:
-            size = self.numbers.symbol(abs(c)) if c else Symbol(0)
+    def constant(self, c: Constant) -> Symbol:
+        """A number as an expression."""
+        key = key_of(c)
+        if key not in self._written:
+            size = abs(c).symbol
             if size.primitive is None and size.name is None:
                 size = Symbol(np.asarray(size.array))
-            self._constants[c] = ops.negative(size) if c < 0 else size
-        return self._constants[c]
+            self._written[key] = ops.negative(size) if c < 0 else size
+        return self._written[key]
+
+    def constants_in(self, symbol: Symbol) -> dict[Key, Constant]:
+        """The constants in an expression that say where they come from."""
+        self.term(symbol)
+        found = [self._terms[x].c for x in parts(symbol) if x not in self.constants]
+        return {key_of(c): c for c in found if c.powers or c.below != 1}
 
     def _call(self, op: Primitive, *operands: Symbol, **statics: Any) -> Symbol:
         """A call, the same one if it has been made before."""
@@ -369,32 +317,34 @@ class Algebra:
 
     def _collected(self, symbol: Symbol) -> Term:
         """The constant of a call, from those of its operands."""
+        if symbol in self.constants:
+            return Term(self.constants[symbol], None)
         op = symbol.primitive
         if op is None:
             plain = symbol.name is None and np.ndim(symbol.array) == 0
-            if plain or symbol in self.numbers.leaves:
-                return Term(float(symbol.array), None)
-            return Term(1, symbol)
+            return Term(Constant(float(symbol.array)), None) if plain else Term(ONE, symbol)
         terms = [self._terms[x] for x in symbol.operands]
-        if all(term.core is None for term in terms) and symbol.array.dtype.kind in "fiu":
-            c = symbol.array.flat[0] if symbol.array.size else 0.0
-            if np.all(symbol.array == c):
-                return Term(float(c), None)
         rule = RULES.get(op.name)
         if rule and (found := rule(self, symbol, *terms)):
             return found
+        if all(term.core is None for term in terms) and symbol.array.dtype.kind in "fiu":
+            c = symbol.array.flat[0] if symbol.array.size else 0.0
+            if np.all(symbol.array == c):
+                return Term(terms[0].c if op.name in MOVES else Constant(float(c)), None)
         if op.name in LINEAR and terms[0].core is not None:
-            second = terms[1].c if op.name == "matmul" and terms[1].core is not None else 1
+            second = terms[1].c if op.name == "matmul" and terms[1].core is not None else ONE
             cores = [x.core for x in terms] if op.name == "matmul" else [terms[0].core]
             others = [self._whole(x) for x in symbol.operands[len(cores) :]]
             if None not in cores:
                 core = self._call(op, *cores, *others, **symbol.statics)
                 return Term(terms[0].c * second, core)
         whole = [self._whole(x) for x in symbol.operands]
-        return Term(1, self._call(op, *whole, **symbol.statics))
+        return Term(ONE, self._call(op, *whole, **symbol.statics))
 
     def _whole(self, symbol: Symbol) -> Symbol:
-        """An operand with its constant."""
+        """An operand with its constant; what is true or false stays so."""
+        if symbol.dtype == bool and self._terms[symbol].core is None:
+            return symbol
         return self.symbol(self._terms[symbol], symbol.shape)
 
     # -- what becomes of constants in each op --
@@ -403,6 +353,8 @@ class Algebra:
         return Term(-x.c, x.core)
 
     def _multiply(self, symbol: Symbol, a: Term, b: Term) -> Term:
+        if a.c == ZERO or b.c == ZERO:
+            return Term(ZERO, None)
         core = a.core or b.core
         if a.core and b.core:
             core = self._call(ops.multiply, a.core, b.core)
@@ -411,18 +363,76 @@ class Algebra:
         return Term(a.c * b.c, core and self._shaped(core, symbol))
 
     def _divide(self, symbol: Symbol, a: Term, b: Term) -> Term | None:
-        if b.c == 0:
+        if b.c == ZERO:
             return None
         core = a.core
-        if b.core:
-            core = self._call(ops.divide, a.core or self.constant(1), b.core)
+        if b.core and a.c != ZERO:
+            core = self._call(ops.divide, a.core or self.constant(ONE), b.core)
         return Term(a.c / b.c, core and self._shaped(core, symbol))
+
+    def _matmul(self, symbol: Symbol, a: Term, b: Term) -> Term | None:
+        """A product with a matrix of which all numbers are the same: a sum."""
+        if a.c == ZERO or b.c == ZERO:
+            return Term(ZERO, None)
+        number, core, axis = everywhere(a.core), b.core, -2
+        if a.core is not None and number is None:
+            number, core, axis = everywhere(b.core), a.core, -1
+            if b.core is not None and number is None:
+                return None
+        if core is None:
+            return None
+        along = {"axis": core.array.ndim + axis, "keepdims": True}
+        product = self._call(ops.reduce_sum, core, **along)
+        if number is not None:
+            product = self._call(ops.multiply, number, product)
+        return Term(a.c * b.c, self._shaped(product, symbol))
+
+    def _sum(self, symbol: Symbol, x: Term) -> Term | None:
+        """What is repeated is counted."""
+        count = symbol.operands[0].array.size // max(symbol.array.size, 1)
+        if x.core is None:
+            return Term(x.c * count, None)
+        if x.core.primitive is not ops.broadcast_to or not x.core.array.size:
+            return None
+        (inner,) = x.core.operands
+        count = x.core.array.size // inner.array.size
+        if inner.array.size == symbol.array.size:
+            core = inner
+            if inner.shape != symbol.shape:
+                core = self._call(ops.reshape, inner, shape=symbol.shape)
+            return Term(x.c * count, core)
+        if symbol.array.size == 1:
+            core = self._call(ops.reduce_sum, inner, axis=None, keepdims=False)
+            if core.shape != symbol.shape:
+                core = self._call(ops.reshape, core, shape=symbol.shape)
+            return Term(x.c * count, core)
+        return None
+
+    def _transpose(self, symbol: Symbol, x: Term) -> Term | None:
+        """``(X^T)^T`` is ``X``, and ``(A^T B)^T`` is ``B^T A``."""
+        if x.core is None or x.core.primitive is None or len(symbol.shape) != 2:
+            return None
+        if x.core.primitive is ops.transpose and order_of(x.core) == order_of(symbol) == (1, 0):
+            return Term(x.c, x.core.operands[0])
+        swaps = [y.primitive is ops.transpose and order_of(y) == (1, 0) for y in x.core.operands]
+        if x.core.primitive is ops.matrix_product and any(swaps) and order_of(symbol) == (1, 0):
+            a, b = [
+                y.operands[0] if swapped else self._call(ops.transpose, y, **symbol.statics)
+                for y, swapped in zip(x.core.operands, swaps, strict=True)
+            ]
+            return Term(x.c, self._call(ops.matrix_product, b, a))
+        return None
+
+    def _and(self, symbol: Symbol, a: Term, b: Term) -> Term | None:
+        """Nothing, if one of two conditions never holds: the guard of a power at 0."""
+        never = any(x.core is None and x.c == ZERO for x in (a, b))
+        return Term(ZERO, None) if never else None
 
     def _square(self, symbol: Symbol, x: Term) -> Term:
         return Term(x.c * x.c, x.core and self._call(ops.square, x.core))
 
     def _where(self, symbol: Symbol, condition: Term, a: Term, b: Term) -> Term | None:
-        if b.core is None and b.c == 0 and a.core is not None:
+        if b.core is None and b.c == ZERO and a.core is not None:
             parts = condition.core, a.core, self.symbol(b)
             return Term(a.c, self._call(ops.where, *parts)) if condition.core else None  # type: ignore[arg-type]
         return None
@@ -437,7 +447,8 @@ class Algebra:
         zeros = [list(symbol.shape), list(symbol.shape)]
         zeros[0][axis], zeros[1][axis] = start, symbol.shape[axis] - stop
         before, after = [
-            [self._broadcast(self.constant(0), tuple(shape))] * (shape[axis] > 0) for shape in zeros
+            [self._broadcast(self.constant(ZERO), tuple(shape))] * (shape[axis] > 0)
+            for shape in zeros
         ]
         return Term(x.c, self._call(ops.join, *before, x.core, *after, axis=axis))
 
@@ -450,13 +461,14 @@ class Algebra:
     def sum(self, a: Term, b: Term, shape: tuple[int, ...]) -> Term:
         """The sum of two terms, with their constant in front if they have the same."""
         for x, y in ((a, b), (b, a)):
-            if x.c == 0:
+            if x.c == ZERO:
                 return Term(y.c, y.core and self._broadcast_if(y.core, shape))
         if a.core is b.core:
             return Term(a.c + b.c, a.core and self._broadcast_if(a.core, shape))
         if a.c < 0 < b.c:  # what is subtracted comes last
             a, b = b, a
-        c = abs(a.c) if math.isclose(abs(a.c), abs(b.c), rel_tol=1e-15) and a.core and b.core else 1
+        alike = abs(a.c) == abs(b.c) and a.c.powers == b.c.powers
+        c = abs(a.c) if alike and a.core and b.core else ONE
         if a.c < 0 and b.c < 0:
             c = -c
         first = self.symbol(Term(a.c / c, a.core))
@@ -469,6 +481,35 @@ class Algebra:
 
     def _shaped(self, core: Symbol, symbol: Symbol) -> Symbol:
         return self._broadcast_if(core, symbol.shape)
+
+
+def everywhere(core: Symbol | None) -> Symbol | None:
+    """The single quantity that all elements of an array are; None if there is no such thing."""
+    if core is None or core.primitive is not ops.broadcast_to or core.operands[0].array.size > 1:
+        return None
+    return core.operands[0]
+
+
+def key_of(c: Constant) -> Key:
+    """What tells constants apart that may be the same number."""
+    return c.above, c.below, frozenset(c.powers.items())
+
+
+def like(c: float, near: Mapping[Key, Constant]) -> Constant:
+    """A number in the words of the constants that went into it, if these leave no doubt."""
+    if abs(c) in LIKELY and abs(c) not in [abs(x) for x in near.values()]:
+        return Constant(c)
+    for k in LIKELY:
+        found = [x * k for x in near.values() if math.isclose(abs(x) * k, abs(c), rel_tol=1e-12)]
+        if found and all(x.powers == found[0].powers for x in found):
+            return found[0] if (found[0] > 0) == (c > 0) else -found[0]
+    return fraction(c)
+
+
+def order_of(symbol: Symbol) -> tuple[int, ...]:
+    """The order that a transposition brings the axes of a matrix into."""
+    axes = symbol.statics["axes"]
+    return (1, 0) if axes is None else tuple(axis % 2 for axis in axes)
 
 
 def block_of(key: Any, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
@@ -488,6 +529,10 @@ RULES: dict[str, Callable[..., Term | None]] = {
     "negative": Algebra._negative,
     "multiply": Algebra._multiply,
     "divide": Algebra._divide,
+    "matmul": Algebra._matmul,
+    "sum": Algebra._sum,
+    "transpose": Algebra._transpose,
+    "bitwise_and": Algebra._and,
     "square": Algebra._square,
     "where": Algebra._where,
     "scatter": Algebra._scatter,
@@ -523,22 +568,48 @@ FOLLOWED_BY = {
 
 
 def guessed(
-    targets: tuple[Array, Array], candidates: list[Candidate], algebra: Algebra
+    targets: tuple[Array, Array],
+    candidates: list[Candidate],
+    algebra: Algebra,
+    near: Mapping[Key, Constant],
 ) -> Guess | None:
     """The multiple of a term, or of the difference of two, that a gradient is at both points."""
     for a in candidates:
         c = multiple(targets, a.arrays)
         if c is not None:
-            return Guess(Term(c, a.symbol), "what cancels is left out")
-    for a, b in itertools.combinations(candidates, 2):
+            return Guess(Term(like(c, near), a.symbol), "what cancels is left out")
+    for a, b in promising(targets, candidates):
         difference = a.arrays[0] - b.arrays[0], a.arrays[1] - b.arrays[1]
         c = multiple(targets, difference)
         if c is not None:
             first, second = (a, b) if c > 0 or a.function else (b, a)
-            core = algebra.sum(Term(1, first.symbol), Term(-1, second.symbol), first.symbol.shape)
-            sign = 1 if first is a else -1
-            return Guess(Term(c * sign * core.c, core.core), FOLLOWED_BY[a.function])
+            shape = first.symbol.shape
+            core = algebra.sum(Term(ONE, first.symbol), Term(-ONE, second.symbol), shape)
+            constant = like(c if first is a else -c, near)
+            return Guess(Term(constant * core.c, core.core), FOLLOWED_BY[a.function])
     return None
+
+
+def promising(
+    targets: tuple[Array, Array], candidates: list[Candidate]
+) -> Iterator[tuple[Candidate, Candidate]]:
+    """The pairs of which the differences may be a multiple, by a few elements of all at once."""
+    target = few_of(targets)
+    few = np.array([few_of(x.arrays) for x in candidates]).reshape(len(candidates), target.size)
+    for i, a in enumerate(candidates):
+        difference = few[i] - few[i + 1 :]
+        square = np.sum(difference**2, axis=1)
+        with np.errstate(all="ignore"):
+            c = difference @ target / square
+            off = np.max(np.abs(c[:, None] * difference - target), axis=1, initial=0)
+        may_be = (off <= ROUGHLY * np.max(np.abs(target), initial=0)) | (square == 0)
+        for j in np.flatnonzero(may_be):
+            yield a, candidates[i + 1 + j]
+
+
+def few_of(arrays: tuple[Array, Array]) -> Array:
+    """Some elements, at both points."""
+    return np.concatenate([x.reshape(-1)[:FEW] for x in arrays])
 
 
 def multiple(targets: tuple[Array, Array], terms: tuple[Array, Array]) -> float | None:
@@ -546,7 +617,7 @@ def multiple(targets: tuple[Array, Array], terms: tuple[Array, Array]) -> float 
     square = float(np.vdot(terms[0], terms[0]))
     if not square > 0 or not math.isfinite(square):
         return None
-    c = rounded(float(np.vdot(terms[0], targets[0])) / square)
+    c = float(fraction(float(np.vdot(terms[0], targets[0])) / square))
     few = slice(0, FEW)
     for part in (few, slice(None)):
         for target, term in zip(targets, terms, strict=True):
@@ -555,14 +626,6 @@ def multiple(targets: tuple[Array, Array], terms: tuple[Array, Array]) -> float 
             if not off <= eps * np.max(np.abs(target), initial=0):
                 return None
     return c or None
-
-
-def rounded(c: float) -> float:
-    """A constant without the last digits that rounding has left, if it is then a simple one."""
-    for n in (c, 1 / c if c else 0):
-        if 0 < abs(n) < 1e9 and math.isclose(n, round(n), rel_tol=1e-13) and round(n):
-            return float(round(n)) if n is c else 1 / round(n)
-    return c
 
 
 def one_hot(labels: Symbol, classes: int, along: int) -> Symbol:

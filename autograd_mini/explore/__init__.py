@@ -39,7 +39,7 @@ def explore(
         beside the true ones, and the page opens at the first wrong line.  What `compare` returned
         for the same data may be given too.
     path : path
-        The file.  What was there is replaced.
+        The file, which ends in ``.html``.  A page that was there is replaced, and nothing else.
     wrt : iterable of str, Tensor, ndarray or Value, optional
         The values by which gradients are wanted; by default all parameters.
     most : int
@@ -53,11 +53,14 @@ def explore(
     Raises
     ------
     KeyError, TypeError
-        If something in ``wrt`` does not occur in the run, or something in ``manual`` is no array of
+        If something in ``wrt`` does not occur in the run, or ``manual`` is no mapping of arrays of
         numbers.
     ValueError
-        If nothing can be differentiated, if there is nothing in ``manual`` to compare, or if the
-        run has more than 2,000 quantities on the way to the cost.
+        If nothing can be differentiated, if there is nothing in ``manual`` to compare, if the run
+        has more than 2,000 quantities on the way to the cost, or if ``path`` does not end in
+        ``.html`` or ``.htm``.
+    FileExistsError
+        If there is a file that is neither empty nor a page.
     OSError
         If the file cannot be written.
 
@@ -71,7 +74,7 @@ def explore(
     '<!doctype html>'
     """
     from ..files import write_whole
-    from .page import page
+    from .page import checked_path, page
     from .record import record
 
     if not isinstance(run, Trace):
@@ -81,4 +84,5 @@ def explore(
         )
     if most < 1:
         raise ValueError(f"most is the number of elements to show, at least 1, not {most}")
+    path = checked_path(path)
     return write_whole(path, page(record(run, manual, wrt, most)).encode())

@@ -12,6 +12,11 @@
   const differentiatedAt = new Map(); // node -> position at which its gradient is known
   steps.forEach((step, i) =>
     (step.phase === "forward" ? madeAt : differentiatedAt).set(step.node, i + 1));
+  for (const step of steps) {
+    const made = step.phase === "forward" ? [[step, nodes.get(step.node).value]]
+      : step.contributions.map((part) => [part, part.value]);
+    for (const [item, result] of made) for (const read of item.reads) read.result = result;
+  }
   const handLines = new Map((manual ? manual.lines : []).map((line) => [line.node, line]));
 
   const state = { position: 0, looked: null, entry: [] };
@@ -87,15 +92,17 @@
       : { rows: tensor.head.rows, columns: tensor.head.columns };
   }
 
-  function valueAt(tensor, flat) {
-    if (tensor.data) return tensor.data[flat];
+  /** Where the record has the element at a place in row-major order; -1 if it is left out. */
+  function shownAt(tensor, flat) {
+    if (tensor.data) return flat;
     const columns = lastAxis(tensor.shape);
     const row = Math.floor(flat / columns);
     const column = flat % columns;
     const { head } = tensor;
-    return row < head.rows && column < head.columns
-      ? head.data[row * head.columns + column] : undefined;
+    return row < head.rows && column < head.columns ? row * head.columns + column : -1;
   }
+
+  const valueAt = (tensor, flat) => (tensor.data ?? tensor.head.data)[shownAt(tensor, flat)];
 
   const shapeText = (shape) =>
     shape.length === 0 ? "one number"
@@ -114,12 +121,19 @@
   const sameReference = (a, b) => a.node === b.node && a.of === b.of;
   const isReference = (piece) => typeof piece === "object" && "node" in piece;
   const cost = nameOf(record.cost);
+  const seed = nodes.get(record.cost).gradient;
+  const seeded = count(seed.shape) > 1 || seed.data[0] !== 1; // it was given to backward
 
   // ---- what made an entry -----------------------------------------------------------------------
+
+  /** The places of the elements of a read array that made an entry, where they are listed. */
+  const listedPlaces = (read, entry) =>
+    read.places[shownAt(read.result, placeOf(entry, read.result.shape))] ?? [];
 
   /** Whether an element of a read array went into an entry of the result. */
   function wentInto(read, index, entry) {
     const { shape } = tensorOf(read);
+    if (read.places) return listedPlaces(read, entry).includes(placeOf(index, shape));
     return read.entries.every((axis, i) =>
       axis === "*" || shape[i] === 1 || index[i] === entry[axis]);
   }
@@ -127,6 +141,10 @@
   /** The elements of a read array that made an entry: how many there are, and the k-th place. */
   function sources(read, entry) {
     const { shape } = tensorOf(read);
+    if (read.places) {
+      const places = listedPlaces(read, entry);
+      return { count: places.length, index: (k) => indexOf(places[k], shape) };
+    }
     const lengths = shape.filter((_, i) => read.entries[i] === "*");
     return {
       count: count(lengths),
@@ -250,43 +268,78 @@
 
   const formWords = {
     elementwise: "Entry by entry: each entry is made from the entries at its own place.",
-    product: "Each entry is a sum of products: a row of one array times a column of the other.",
+    product: "Each entry is a sum of products, such as of a row of one array and a column of the "
+      + "other.",
     sum: "Each entry is a sum.",
-    other: "Below, the entries that made the chosen entry are marked.",
+    copy: "Nothing is computed: entries are only moved.",
+    softmax: "Each entry is an exponential, divided by the sum of the exponentials.",
+    log_softmax: "Each entry is less the logarithm of the sum of the exponentials.",
+    logsumexp: "Each entry is the logarithm of a sum of exponentials.",
   };
+
+  /** How an entry was made, where no formula of it says so. */
+  const markedWords = (item) => (item.reads.every((read) => read.exact)
+    ? "Below, the entries that made the chosen entry are marked."
+    : "Below, entries are marked; those that made the chosen entry are among them.");
+
+  /** A formula of an entry, read: texts, entries at the same place, and sums over terms. */
+  function parsed(text) {
+    const parts = [];
+    for (const piece of text.split(/(\{[^}]*\}|\[\d+\])/)) {
+      if (piece.startsWith("{")) {
+        const terms = piece.slice(1, -1).split(/<(\d+)>/);
+        if (parts.at(-1) === " + " && parts.at(-2)?.sums) {
+          parts.pop();
+          parts.at(-1).sums.push(terms);
+        } else parts.push({ sums: [terms] });
+      } else if (piece.startsWith("[")) parts.push({ own: Number(piece.slice(1, -1)) });
+      else if (piece) parts.push(piece);
+    }
+    return parts;
+  }
 
   /** The formula of one entry: with names, with indices, with numbers, and the full result. */
   function worked(name, item, result) {
     const box = make("div", { class: "worked" });
     const groups = marked(item.reads);
+    const markOf = (read) => groups.find((one) => sameReference(one.reference, read)).mark;
     let whole = false;
+
+    /** The terms of a sum: each is made when it is wanted. */
+    function termsOf(sums, mode, entry) {
+      return sums.flatMap((terms) => {
+        const read = (i) => item.reads[Number(terms[i])];
+        const n = Math.min(...terms.map((_, i) => (i % 2 ? sources(read(i), entry).count : Infinity)));
+        return Array.from({ length: n }, (_, k) => (leads) => terms.map((text, i) => (i % 2
+          ? entryTerm(read(i), sources(read(i), entry).index(k), markOf(read(i)), mode,
+            terms[i - 1] ? terms[i - 1].endsWith("(") : leads)
+          : text.replaceAll(" ", "\u00a0"))));
+      });
+    }
+
+    function ofEntry(mode, entry, rows) {
+      const line = make("span", { class: "formula" });
+      for (const part of parsed(item.of_entry)) {
+        if (part.sums) {
+          const terms = termsOf(part.sums, mode, entry);
+          rows.count = terms.length;
+          line.append(sum(terms.length, (k) => terms[k](k === 0), whole));
+        } else if (part.own !== undefined) {
+          const read = item.reads[part.own];
+          line.append(entryTerm(read, entry, markOf(read), mode, !line.hasChildNodes()));
+        } else line.append(...printed(part, true));
+      }
+      return line;
+    }
+
     function lines(entry) {
       const rows = [];
       if (item.form === "elementwise" && item.reads.every((r) => sources(r, entry).count === 1)) {
         for (const mode of ["entries", "numbers"]) {
           rows.push(formula(item.formula, item.reads, mode, entry));
         }
-      } else if (item.form === "product" && item.reads.length === 2) {
-        const [a, b] = item.reads.map((read) => sources(read, entry));
-        const marks = item.reads.map((r) =>
-          groups.find((group) => sameReference(group.reference, r)).mark);
-        if (a.count === b.count) {
-          for (const mode of ["entries", "numbers"]) {
-            rows.push(sum(a.count, (k) => [
-              entryTerm(item.reads[0], a.index(k), marks[0], mode, k === 0),
-              "\u00a0\u00b7\u00a0",
-              entryTerm(item.reads[1], b.index(k), marks[1], mode),
-            ], whole));
-          }
-          rows.count = a.count;
-        }
-      } else if (item.form === "sum" && item.reads.length === 1) {
-        const a = sources(item.reads[0], entry);
-        for (const mode of ["entries", "numbers"]) {
-          rows.push(sum(a.count, (k) =>
-            [entryTerm(item.reads[0], a.index(k), groups[0].mark, mode, k === 0)], whole));
-        }
-        rows.count = a.count;
+      } else if (item.of_entry) {
+        for (const mode of ["entries", "numbers"]) rows.push(ofEntry(mode, entry, rows));
       }
       return rows;
     }
@@ -337,7 +390,7 @@
   /**
    * An array as a table.  Options: `title`; `choose`: entries can be chosen; `groups`: the marks
    * of the entries that made the chosen one; `follow`: the chosen entry is framed here too;
-   * `wrong`: tells the cells that are wrong; `of`: "value", "gradient", ... for tests and styles.
+   * `wrong`: the set of cells that are wrong; `of`: "value", "gradient", ... for tests and styles.
    */
   function table(tensor, name, options = {}) {
     const { rows, columns } = shown(tensor);
@@ -354,7 +407,7 @@
         const flat = row * all + column;
         const number = valueAt(tensor, flat);
         const index = indexOf(flat, shape);
-        const wrong = options.wrong && options.wrong(flat);
+        const wrong = options.wrong && options.wrong.has(shownAt(tensor, flat));
         const cell = make("td", {
           "data-index": index.join(","),
           "data-value": full(number),
@@ -392,8 +445,11 @@
         }
         for (const { mark, reads } of options.groups || []) {
           const used = reads.some((read) => wentInto(read, index, entry));
+          if (used === cell.classList.contains("used")) continue;
           cell.classList.toggle(mark, used);
           cell.classList.toggle("used", used);
+          if (used) cell.append(make("span", { class: "unseen" }, " marked"));
+          else cell.querySelector(".unseen").remove();
         }
       }
     }
@@ -432,11 +488,14 @@
       });
     }
     const big = count(shape) > cells.length;
+    const unsure = (options.groups || []).some(({ reads }) => reads.some((read) => !read.exact));
     return make("figure", { class: `array ${options.kind || ""}` },
       make("figcaption", {}, options.title || name,
         make("span", { class: "shape" }, ` ${shapeText(shape)}`)),
       make("div", { class: "scroll", tabindex: "0", role: "group",
         "aria-label": `${name}, table` }, grid),
+      unsure ? make("p", { class: "note" }, "What made the chosen entry is among the marked.")
+        : null,
       big ? make("p", { class: "note" },
         `The first ${rows} \u00d7 ${columns} of ${shapeText(shape)}.`) : null,
       tensor.stats && (big || count(shape) > 20)
@@ -505,13 +564,15 @@
           + `the boxes before it, until ${cost} is there.`),
         make("li", {}, strong("Backward"), ` (${backwardCount} steps). How much does ${cost} `
           + `change when an entry changes a little? That is its gradient. It is found from the `
-          + `end to the front: the gradient of ${cost} by itself is 1, and each box hands `
+          + `end to the front: ${seeded ? `backward was given the gradient of ${cost}`
+            : `the gradient of ${cost} by itself is 1`}, and each box hands `
           + "shares of its gradient back to the boxes that it was made from. Where several "
           + "shares arrive, they are added.")),
       make("p", { class: "keys" }, make("kbd", {}, "\u2190"), " ", make("kbd", {}, "\u2192"),
         " step  ", make("kbd", {}, "Home"), " ", make("kbd", {}, "End"), " start and end  ",
         make("kbd", {}, "Space"), " play. In a table, click an entry or use the arrow keys to "
-          + "see which numbers made it."),
+          + "see which numbers made it; in the graph they lead from box to box, and Enter opens "
+          + "one."),
       make("h3", {}, "There from the start"),
       make("ul", { class: "leaves" }, ...leaves.map((node) => make("li", {},
         button(nameOf(node.id), () => visit(node.id, "value"), { class: "link" }),
@@ -561,7 +622,8 @@
         node.value),
       make("p", { class: "sentence" }, strong(name),
         ...(from.length ? [" is computed from ", ...listed(from), ". "] : [" is computed. "]),
-        node.value.shape.length || step.form === "sum" ? formWords[step.form] || "" : ""),
+        step.form === "elementwise" && !node.value.shape.length ? ""
+          : formWords[step.form] || (step.reads.length ? markedWords(step) : "")),
       make("div", { class: "card" },
         worked(name, step, node.value),
         make("h4", {}, "Result", make("span", { class: "note" }, " choose an entry")),
@@ -580,8 +642,8 @@
     const parts = step.contributions;
     const meaning = [strong(d), `: the gradient of ${cost} by `, strong(name), ". "];
     if (!parts.length) {
-      return [...meaning, `${name} changes ${cost} one to one, so it is 1. The way back begins `
-        + "here."];
+      return [...meaning, seeded ? "It is what backward was given. "
+        : `${name} changes ${cost} one to one, so it is 1. `, "The way back begins here."];
     }
     if (parts.length === 1) {
       return [...meaning, "It gets one contribution, through ", strong(how(parts[0].through)), ". ",
@@ -604,7 +666,9 @@
         + "adds up.",
       elementwise: "Entry by entry, from the upstream gradient"
         + `${upstream ? ` ${upstream}` : ""}.`,
-    }[part.form] || "Below, the entries that made the chosen entry are marked.";
+      copy: "Nothing is computed: the upstream gradient goes back to where the entries came from; "
+        + "those that were not used get 0.",
+    }[part.form] || (part.reads.length ? markedWords(part) : "");
   }
 
   const reference = (upstream) => Boolean(upstream) && "node" in upstream;
@@ -700,43 +764,34 @@
 
   // ---- gradients by hand ------------------------------------------------------------------------
 
-  const verdicts = {
-    right: ["\u2713", "right"],
-    convention: ["\u2713", "right, in another convention"],
-    wrong: ["\u2717", "wrong"],
-    follows: ["\u21b3", "may follow from it"],
-  };
+  const signsOf = { right: "\u2713", convention: "\u2713", wrong: "\u2717", follows: "\u21b3" };
 
-  /** Tells the places in which a hand-derived array is wrong. */
-  function wrongPlaces(line, truth) {
-    if (line.verdict === "right" || line.verdict === "convention") return () => false;
-    if (line.hand.shape.join() !== truth.shape.join()) return () => false;
-    const { rows, columns } = shown(truth);
-    const all = lastAxis(truth.shape);
-    let size = 0;
-    for (let flat = 0; flat < rows * all; flat += 1) {
-      const x = valueAt(truth, flat);
-      if (flat % all < columns && typeof x === "number") size = Math.max(size, Math.abs(x));
-    }
-    return (flat) => {
-      const hand = valueAt(line.hand, flat);
-      const x = valueAt(truth, flat);
-      if (typeof hand !== "number" || typeof x !== "number") return hand !== x;
-      return Math.abs(hand / (line.scale || 1) - x) > 1e-6 * size;
-    };
+  /** The entries of a large array that are off most. */
+  function worstTable(line) {
+    const cell = (number) => make("td", { "data-value": full(number), title: full(number) },
+      short(number));
+    return make("figure", { class: "array" },
+      make("figcaption", {}, make("span", { class: "role" }, "the entries that are off most")),
+      make("div", { class: "scroll", tabindex: "0", role: "group",
+        "aria-label": `${line.name}, the entries that are off most` },
+      make("table", { "data-of": "worst" },
+        make("thead", {}, make("tr", {}, ...["entry", "yours", "true"].map((text) =>
+          make("th", { scope: "col" }, text)))),
+        make("tbody", {}, ...line.worst.map(({ at, hand, true: right }) => make("tr", {},
+          make("th", { scope: "row" }, indexText(at)), cell(hand), cell(right)))))));
   }
 
   function handCard(line, node) {
-    const [sign, word] = verdicts[line.verdict];
     const first = manual.first_wrong === line.node;
     const alike = line.hand.shape.join() === node.gradient.shape.join();
-    const wrong = wrongPlaces(line, node.gradient);
+    const wrong = new Set(line.wrong);
     const tables = [
       table(line.hand, `your ${line.name}`, { of: "hand", follow: alike, choose: alike, wrong,
         kind: "hand", title: make("span", { class: "role" }, `your ${line.name}`) }),
       table(node.gradient, line.name, { of: "true", follow: true, choose: true,
         title: make("span", { class: "role" }, `true ${line.name}`) }),
     ];
+    if (!node.gradient.data && line.worst.length) tables.unshift(worstTable(line));
     const numerical = line.numerical ? make("details", {},
       make("summary", {}, "The same by central differences"),
       make("div", { class: "arrays" },
@@ -744,10 +799,10 @@
           follow: true, title: make("span", { class: "role" }, "by central differences") })))
       : null;
     return make("section", { class: `card verdict ${line.verdict}` },
-      make("h3", {}, make("span", { class: "sign", "aria-hidden": "true" }, sign),
+      make("h3", {}, make("span", { class: "sign", "aria-hidden": "true" }, signsOf[line.verdict]),
         first ? ` Your ${line.name} is the first that is wrong`
           : ` Your ${line.name}: ${line.verdict === "follows"
-            ? "off, but that may follow from an earlier mistake" : word}`),
+            ? "off, but that may follow from an earlier mistake" : line.words}`),
       line.sentences.length ? make("ul", { class: "diagnosis" },
         ...line.sentences.map((text) =>
         make("li", {}, /^\p{Ll}/u.test(text) ? `${line.name} ${text}` : text))) : null,
@@ -755,7 +810,7 @@
         make("span", { class: "role" }, "right is "), make("code", {}, line.formula)) : null,
       line.verdict !== "right" && line.difference ? make("p", { class: "note" },
         `Largest difference, relative to the largest entry: ${line.difference}${
-          line.worst ? `, at ${indexText(line.worst)}` : ""}${alike ? "" : "; the shapes differ"}.`) : null,
+          line.worst.length ? `, at ${indexText(line.worst[0].at)}` : ""}${alike ? "" : "; the shapes differ"}.`) : null,
       line.verdict === "right"
         ? make("details", {}, make("summary", {}, "Compare the numbers"),
           make("div", { class: "arrays" }, ...tables))
@@ -767,11 +822,11 @@
     byId("checks").hidden = false;
     const list = make("ol", {});
     for (const line of manual.lines) {
-      const [sign, word] = verdicts[line.verdict];
       const first = manual.first_wrong === line.node;
       const at = differentiatedAt.get(line.node);
       list.append(make("li", {}, button([make("span", { class: "sign", "aria-hidden": "true" },
-        sign), ` ${line.name} `, make("span", { class: "word" }, first ? "first wrong" : word)],
+        signsOf[line.verdict]), ` ${line.name} `, make("span", { class: "word" }, first
+        ? "first wrong" : line.words)],
       () => (at ? go(at) : visit(line.node, "value")),
       { class: `check ${line.verdict}${first ? " first" : ""}`, "data-node": line.node })));
     }
@@ -782,7 +837,7 @@
 
   // ---- the graph --------------------------------------------------------------------------------
 
-  const picture = { boxes: new Map(), arrows: [], svg: null, zoom: 1 };
+  const picture = { boxes: new Map(), arrows: [], svg: null, zoom: 1, tab: null };
 
   function outline(kind, w, h) {
     const c = 9;
@@ -845,22 +900,30 @@
         : [`${name}: ${box.lines[0] ?? ""}`, ...box.lines.slice(1)];
       const g = draw("g", { class: `box ${box.kind}`, role: "button", tabindex: "-1",
         transform: `translate(${box.x} ${box.y})`, "data-node": box.node },
-      draw("title", {}), outline(box.kind, box.width, h),
+      draw("title", {}, `${nodes.get(box.node).label || name}\n${nodes.get(box.node).kind}, `
+        + shapeText(nodes.get(box.node).value.shape)), outline(box.kind, box.width, h),
       ...lines.map((line, i) => draw("text", { x: box.width / 2, class: i ? "small" : "large",
         y: h / 2 + (i - (lines.length - 1) / 2) * pitch }, line)),
       draw("g", { class: "badge", transform: `translate(${box.width - 2} 1)` },
         draw("circle", { r: 8 }), draw("text", {}, "\u2202")));
       g.addEventListener("click", () => visit(box.node, inBackward() ? "gradient" : "value"));
       g.addEventListener("keydown", (event) => {
-        if (event.key !== "Enter" && event.key !== " ") return;
+        const moves = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0],
+          ArrowRight: [1, 0] };
+        if (event.ctrlKey || event.altKey || event.metaKey) return;
+        if (event.key in moves) focusBeside(box, ...moves[event.key]);
+        else if (event.key === "Enter" || event.key === " ") {
+          visit(box.node, inBackward() ? "gradient" : "value");
+        } else return;
         event.preventDefault();
         event.stopPropagation();
-        visit(box.node, inBackward() ? "gradient" : "value");
       });
       picture.boxes.set(box.node, { ...box, g });
       svg.append(g);
     }
     picture.svg = svg;
+    svg.style.setProperty("--natural", `${graph.width}px`);
+    if (graph.boxes.length) reachByTab(graph.boxes[0].node);
     document.querySelector("main").style.setProperty("--graph", `${graph.width * 1.15 + 50}px`);
     byId("canvas").append(svg);
     for (const { g, width } of picture.boxes.values()) {
@@ -891,26 +954,49 @@
 
   const inBackward = () => state.position > forwardCount;
 
+  /** Makes a box the one that Tab leads to; the others are reached from it by arrow keys. */
+  function reachByTab(id) {
+    picture.boxes.get(picture.tab)?.g.setAttribute("tabindex", "-1");
+    picture.boxes.get(id)?.g.setAttribute("tabindex", "0");
+    picture.tab = id;
+  }
+
+  /** Moves the focus to the nearest box in a direction. */
+  function focusBeside(from, x, y) {
+    let best = null;
+    for (const box of picture.boxes.values()) {
+      const right = box.x + box.width / 2 - from.x - from.width / 2;
+      const down = box.y + box.height / 2 - from.y - from.height / 2;
+      const ahead = right * x + down * y;
+      const distance = ahead + 2 * Math.abs(right * y + down * x);
+      if (ahead > 1 && (!best || distance < best.distance)) best = { box, distance };
+    }
+    if (!best) return;
+    reachByTab(best.box.node);
+    best.box.g.focus({ preventScroll: true });
+    reveal(best.box);
+  }
+
   function paintGraph() {
     const { position } = state;
     const step = position ? steps[position - 1] : null;
     const current = state.looked ?? (step && step.node);
-    for (const [id, { g }] of picture.boxes) {
-      const node = nodes.get(id);
+    for (const [id, box] of picture.boxes) {
+      const { g } = box;
       const known = position >= (madeAt.get(id) ?? 0);
       const differentiated = position >= (differentiatedAt.get(id) ?? Infinity);
+      const key = [known, differentiated, id === current].join();
+      if (box.painted === key) continue; // with many boxes most stay as they are
+      box.painted = key;
       g.classList.toggle("pending", !known);
       g.classList.toggle("differentiated", differentiated);
       g.classList.toggle("current", id === current);
-      const line = handLines.get(id);
-      g.classList.toggle("mistaken", Boolean(differentiated && line && line.verdict === "wrong"));
-      g.setAttribute("tabindex", id === current ? "0" : "-1");
-      const words = [node.label || nameOf(id), known ? "" : "not yet computed",
-        differentiated ? "gradient known" : "", id === current ? "shown at the right" : ""];
+      g.classList.toggle("mistaken", differentiated && handLines.get(id)?.verdict === "wrong");
+      const words = [nodes.get(id).label || nameOf(id), known ? "" : "not yet computed",
+        differentiated ? "gradient known" : "", id === current ? "this step" : ""];
       g.setAttribute("aria-label", words.filter(Boolean).join(", "));
-      g.querySelector("title").textContent = `${node.label || nameOf(id)}\n`
-        + `${node.kind}, ${shapeText(node.value.shape)}`;
     }
+    if (current !== null) reachByTab(current);
     const through = new Set(step && step.phase === "backward"
       ? step.contributions.map((part) => part.through) : []);
     for (const { from, to, g } of picture.arrows) {
@@ -952,8 +1038,10 @@
   function firstEntry(shape, id) {
     const line = handLines.get(id);
     const backward = steps[state.position - 1]?.phase === "backward";
-    if (backward && line && line.worst && line.worst.length === shape.length) return line.worst;
-    return shape.map(() => 0);
+    const worst = backward && line && line.worst.length ? line.worst[0].at : [];
+    const tensor = nodes.get(id)?.gradient;
+    return worst.length === shape.length && shownAt(tensor, placeOf(worst, shape)) >= 0
+      ? worst : shape.map(() => 0);
   }
 
   function show() {

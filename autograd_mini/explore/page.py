@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from ..text import for_script
 
 FOLDER = Path(__file__).parent
+GENERATOR = '<meta name="generator" content="autograd_mini">'  # near the top of page.html
 
 
 def page(record: Mapping[str, Any]) -> str:
@@ -67,3 +69,22 @@ def part(name: str) -> str:
 def digest(text: str) -> str:
     """The hash of a script or a style, as a policy has it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def checked_path(path: str | os.PathLike[str]) -> Path:
+    """The path, if a page can stand there: nothing else is replaced by one.
+
+    A page is known by the generator that its first lines name.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise ValueError(f"a page is a file that ends in .html, not {str(path)!r}")
+    if path.is_file():
+        with path.open("rb") as file:
+            start = file.read(1000)
+        if start and GENERATOR.encode() not in start:
+            raise FileExistsError(
+                f"{str(path)!r} exists and is no page that explore wrote: remove it, or give "
+                f"another path"
+            )
+    return path

@@ -7,7 +7,6 @@ entries made which, and the local derivatives.
 from __future__ import annotations
 
 import itertools
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,25 +15,22 @@ from typing import Any
 
 import numpy as np
 
-from ..check.compare import Comparison, compared
-from ..check.derivation import Line
-from ..check.numerical import numerical_gradient
+from ..check.compare import Comparison
 from ..check.replay import Array, Replay
 from ..draw.diagram import Box, Group, diagram
 from ..draw.layout import laid_out
-from ..symbols import Symbol, definition_of, named, share_of, write
+from ..symbols import Symbol, definition_of, gradient_value, named, share_of, write
 from ..text import clean
 from ..trace import Call, Pull, Scope, Trace, Value
-from .entries import Reads, reads_of_call, reads_of_share
+from .arrays import Data, array_data, places_shown
+from .by_hand import compared_with, manual_data
+from .entries import reads_of_call, reads_of_share
+from .forms import OTHER, Read, Reads
 
 SCHEMA = 1
 MOST_NODES = 2000
-HEAD = 16  # rows and columns that are shown of an array that is too large
-NUMERICAL = 64  # elements: the gradients of larger arrays are not computed numerically
-EXACT_IN_JSON = 2**53  # JavaScript rounds whole numbers beyond
-LONG = 2000  # characters of a sentence
 BEFORE, AFTER = "\ue000", "\ue001"  # a reference in the text of a formula
-Data = dict[str, Any]
+JUXTAPOSED = re.compile(r"^(\^T|\^-?[\d.]+|\))* (?=\(*$)")  # factors that stand side by side
 Formula = list[str | Data]  # pieces of text, and references to arrays
 
 
@@ -83,77 +79,37 @@ def record(
             f"{lost} of {len(values)} values on the way to the cost are unknown, for the graph did "
             f"not keep them: record the run with `with ag.trace() as run:`"
         )
+    known = [value for value in values if value.gradient]
     comparison = compared_with(run, cost, values, manual)
+    if comparison and any(value.gradient is None for value in known):
+        run.differentiate(cost, [*known, *(line.value for line in comparison.lines)])
     with np.errstate(all="ignore"):
         return Page(run, cost, values, most).data(comparison)
 
 
 def leading_to(run: Trace, cost: Value) -> list[Value]:
-    """The values that the cost was computed from and itself, each after those that made it."""
+    """The values that the cost was computed from and itself, each after those that made it.
+
+    What it was computed from may be a gradient, and then a part of an earlier backward pass.
+    """
     needed, calls = {cost}, []
-    for call in reversed(run.forward):
-        if call.output in needed:
+    for call in reversed(run.calls):
+        if call.output in needed and call.output.call is call:
             calls.append(call)
             needed.update(x for x in call.operands if isinstance(x, Value))
     found = {}
     for call in reversed(calls):
         found.update(dict.fromkeys(x for x in call.operands if isinstance(x, Value)))
         found[call.output] = None
-    return list(found)
+    return list(found) or [cost]
 
 
-def compared_with(
-    run: Trace, cost: Value, values: Sequence[Value], manual: Mapping[Any, Any] | Comparison | None
-) -> Comparison | None:
-    """The hand gradients, held against those of the run."""
-    if manual is None or isinstance(manual, Comparison):
-        return manual
-    if not np.all(np.isfinite(cost.array)):
-        raise ValueError(f"the cost is {cost.array}, so there is no gradient to compare with")
-    variables = run.numbers | {value.name: value.array for value in values if value.name}
-    return compared(run, cost, manual, variables)
-
-
-# ---- numbers ------------------------------------------------------------------------------------
-
-
-def number(x: Any) -> int | float | str:
-    """A number as JSON has it, to be read back as it was: its shortest digits in its own dtype."""
-    if x.dtype.kind in "biu":
-        whole = int(x)
-        return whole if abs(whole) <= EXACT_IN_JSON else str(whole)
-    if x.dtype.kind == "f" and np.isfinite(x):
-        return float(x if x.dtype.itemsize == 8 else str(x))
-    names = {math.inf: "Infinity", -math.inf: "-Infinity"}
-    return str(x) if x.dtype.kind == "c" else names.get(float(x), "NaN")
-
-
-def numbers(array: Array) -> list[int | float | str]:
-    """All numbers of an array, row by row."""
-    return [number(x) for x in array.reshape(-1)]
-
-
-def array_data(array: Array, most: int) -> Data:
-    """An array: whole, or if it has more than ``most`` elements its first rows and columns."""
-    found: Data = {"shape": list(array.shape), "dtype": array.dtype.name}
-    if array.size <= most:
-        found["data"] = numbers(array)
-    else:
-        side = max(1, min(HEAD, math.isqrt(max(most, 1))))
-        rows = array.reshape(-1, array.shape[-1])[:side, :side]
-        found["head"] = {"rows": rows.shape[0], "columns": rows.shape[1], "data": numbers(rows)}
-    return found | {"stats": statistics(array)}
-
-
-def statistics(array: Array) -> Data:
-    """What a large array is like; None of an empty one where there is no such number."""
-    facts = dict.fromkeys(["min", "max", "mean", "norm"])
-    if array.size and array.dtype.kind != "c":
-        wide = array.astype(float)
-        found = array.min(), array.max(), wide.mean(), np.sqrt(np.square(wide).sum())
-        facts = dict(zip(facts, map(number, found), strict=True))
-    bad = int(np.sum(~np.isfinite(array)))
-    return {**facts, "zeros": int(np.sum(array == 0)), "nan": bad}
+def shares_of(run: Trace, cost: Value, values: Iterable[Value]) -> dict[Value, list[Pull]]:
+    """The shares of the gradients, in the order in which these were complete."""
+    turn = {pull: i for i, pull in enumerate(run.pulls)}
+    found = {value: value.shares for value in values if value.shares and value is not cost}
+    done = sorted(found, key=lambda value: max(turn[share] for share in found[value]))
+    return {cost: [], **{value: found[value] for value in done}}
 
 
 # ---- the page's data ----------------------------------------------------------------------------
@@ -178,10 +134,9 @@ class Page:
         self.values = values
         self.most = most
         self.ids = {value: number for number, value in enumerate(values)}
+        self.shares = shares_of(run, cost, values)
         self.names = names_of(values, cost)
-        self.calls = [
-            call for call in run.forward if call.output in self.ids and call.output.call is call
-        ]
+        self.calls = [value.call for value in values if value.call]
         self.groups = groups_of(self.calls)
         self._references: list[Data] = []
         self._symbols = {value: self._named(value, "value", value.array) for value in values}
@@ -198,10 +153,14 @@ class Page:
             "nodes": [self._node(value, kinds) for value in self.values],
             "steps": [
                 *(self._forward_step(call) for call in self.calls),
-                *(self._backward_step(value) for value in self._completed()),
+                *(self._backward_step(value) for value in self.shares),
             ],
             "manual": None if comparison is None else self._manual(comparison),
         }
+
+    def _manual(self, comparison: Comparison) -> Data:
+        ids = {value: self.ids[value] for value in self.shares}
+        return manual_data(comparison, Replay(self.run, self.cost), ids, self.most)
 
     def _array(self, array: Array) -> Data:
         return array_data(array, self.most)
@@ -214,7 +173,13 @@ class Page:
     def _graph(self) -> tuple[Data, dict[Value, str]]:
         """The picture, and the kinds of values by it."""
         whole = diagram(
-            self.run, values="none", gradients=False, fold=False, legend=False, max_nodes=None
+            self.run,
+            values="none",
+            gradients=False,
+            fold=False,
+            legend=False,
+            phase="both" if any(call.phase == "backward" for call in self.calls) else "forward",
+            max_nodes=None,
         )
         boxes = [box for box in whole.boxes if box.value in self.ids]
         shown = {box.id: self.ids[box.value] for box in boxes if box.value is not None}
@@ -270,7 +235,7 @@ class Page:
                 for x in (call.operands if call else ())
             ],
             "value": self._array(value.array),
-            "gradient": value.gradient and self._array(value.gradient.array),
+            "gradient": self._array(gradient_value(value).array) if value in self.shares else None,
             "source": source and {"place": clean(str(source)), "text": clean(source.text)},
         }
 
@@ -285,11 +250,17 @@ class Page:
         """A formula as pieces of text, and the references between them."""
         text = write(symbol, "text", leaf=lambda leaf: leaf.name or "(...)")
         pieces = re.split(f"{BEFORE}([0-9]+){AFTER}", text)
-        return [
-            self._references[int(piece)] if i % 2 else piece
-            for i, piece in enumerate(pieces)
-            if piece
-        ]
+        references = [self._references[int(piece)] for piece in pieces[1::2]]
+        names = [self.names[self.values[reference["node"]]] for reference in references]
+        for i, (left, right) in enumerate(itertools.pairwise(names)):
+            if not (
+                left.isidentifier() and right.isidentifier()
+            ):  # side by side they look like one
+                pieces[2 * i + 2] = JUXTAPOSED.sub(r"\g<0>* ", pieces[2 * i + 2])
+        found: Formula = [pieces[0]]
+        for reference, piece in zip(references, pieces[2::2], strict=True):
+            found += [reference, piece]
+        return [piece for piece in found if piece]
 
     def _text(self, formula: Formula) -> str:
         """A formula with names in the place of references."""
@@ -308,33 +279,21 @@ class Page:
             "phase": "forward",
             "node": self.ids[call.output],
             "formula": self._definition(call.output),
-            **self._reads(reads_of_call(call)),
+            **self._reads(reads_of_call(call), call.output),
         }
-
-    def _completed(self) -> list[Value]:
-        """The values that have a gradient, in the order in which that was complete."""
-        turn = {pull: i for i, pull in enumerate(self.run.pulls)}
-        last = {
-            value: max(turn[share] for share in value.shares)
-            for value in self.values
-            if value.shares and value is not self.cost
-        }
-        return [self.cost, *sorted(last, key=last.__getitem__)]
 
     def _backward_step(self, value: Value) -> Data:
-        shares = value.shares if value is not self.cost else []
         return {
             "phase": "backward",
             "node": self.ids[value],
-            "contributions": [self._contribution(share) for share in shares],
+            "contributions": [self._contribution(share) for share in self.shares[value]],
         }
 
     def _contribution(self, share: Pull) -> Data:
         through = share.call.output
-        assert through.gradient is not None
-        g = self._named(through, "gradient", through.gradient.array)
+        g = self._named(through, "gradient", gradient_value(through).array)
         reads = reads_of_share(share)
-        slope = local_slope(share) if reads.form == "elementwise" else None
+        slope = local_slope(share)
         local = None if slope is None else share_of(share, Symbol(1.0), self._symbols)
         return {
             "through": self.ids[through],
@@ -344,111 +303,42 @@ class Page:
             "local": local and self._pieces(local),
             "local_value": None if slope is None else self._array(slope),
             "value": self._array(share.result.array),
-            **self._reads(reads, through),
+            **self._reads(reads, share.result, through),
         }
 
-    def _reads(self, reads: Reads, through: Value | None = None) -> Data:
-        """Which entries made an entry, and how."""
+    def _reads(self, reads: Reads, result: Value, through: Value | None = None) -> Data:
+        """Which entries made an entry of a result, and how."""
         g = through and through.gradient
-        found, form = [], reads.form
-        for value, entries in reads.reads:
-            if value is g and through is not None:
-                found.append({**self._reference(through, "gradient"), "entries": list(entries)})
-            elif value in self.ids:
-                found.append({**self._reference(value), "entries": list(entries)})
+        found, form, formula = [], reads.form, reads.formula
+        shown = places_shown(result.shape, self.most).ravel()
+        for read in reads.reads:
+            if read.value is g and through is not None:
+                found.append(self._reference(through, "gradient") | entries_data(read, shown))
+            elif read.value in self.ids:
+                found.append(self._reference(read.value) | entries_data(read, shown))
             else:  # an array that only the rule knows
-                form = "other"
-        return {"form": form, "reads": found}
+                form, formula = OTHER, ""
+        return {"form": form, "of_entry": formula, "reads": found}
 
-    # -- gradients derived by hand --
 
-    def _manual(self, comparison: Comparison) -> Data:
-        lines = [(line, self._found(line)) for line in comparison.lines]
-        replay = Replay(self.run, self.cost)
-        wrong = [self.ids[value] for line, value in lines if line.verdict == "wrong"]
-        return {
-            "title": clean(comparison.title, LONG),
-            "notes": [clean(note, LONG) for note in comparison.notes],
-            "first_wrong": wrong[0] if wrong else None,
-            "lines": [
-                {
-                    "node": self.ids[value],
-                    "name": clean(line.name),
-                    "verdict": line.verdict,
-                    "scale": line.scale,
-                    "hand": self._array(line.hand),
-                    "difference": f"{difference(line):.1e}",
-                    "worst": worst_entry(line),
-                    "formula": clean(line.formula, LONG),
-                    "sentences": [clean(x, LONG) for x in sentences(line)],
-                    "numerical": self._numerical(replay, value),
-                }
-                for line, value in lines
-            ],
-        }
-
-    def _found(self, line: Line) -> Value:
-        """The value of this run that a line is about."""
-        by_name = (value for value in self.values if value.name == line.value.name is not None)
-        value = line.value if line.value in self.ids else next(by_name, None)
-        name = clean(line.name)
-        if value is None or value.gradient is None:
-            raise ValueError(f"{name} is compared, but this run has no gradient of that name")
-        true = value.gradient.array
-        if true.shape != line.true.shape or not np.allclose(true, line.true, 1e-5, 1e-12):
-            raise ValueError(
-                f"{name} was compared with another gradient than that of this run: compare and "
-                f"explore must be given the same data"
-            )
-        return value
-
-    def _numerical(self, replay: Replay, value: Value) -> Data | None:
-        """The gradient by central differences, of a small array."""
-        if value.array.size > NUMERICAL or not replay.is_faithful:
-            return None
-        calls = replay.after(value)
-
-        def cost(x: Array) -> Any:
-            return replay.forward(calls, {value: x})[self.cost].item()
-
-        return self._array(np.asarray(numerical_gradient(cost, value.array.astype(float))))
+def entries_data(read: Read, shown: Array) -> Data:
+    """Which entries of an array made those of a result that are shown."""
+    if read.places is None:
+        return {"entries": list(read.entries), "exact": read.exact}
+    places = [row[row >= 0].tolist() for row in read.places[shown]]
+    return {"places": places, "exact": read.exact}
 
 
 def local_slope(share: Pull) -> Array | None:
     """What the incoming gradient is multiplied by in each entry; None if there is no such thing."""
-    assert share.call.output.gradient is not None
-    g = share.call.output.gradient.array
+    if not all(call.primitive.elementwise for call in share.calls):
+        return None
+    g = gradient_value(share.call.output).array
     slope = Replay.share(share, np.ones_like(g))
     same_shape = slope.shape == g.shape == share.result.shape
     if same_shape and np.allclose(slope * g, share.result.array, 1e-6, 0, equal_nan=True):
         return slope
     return None
-
-
-def difference(line: Line) -> float:
-    """How far a gradient by hand is from the true one, relative to the largest entry."""
-    if line.array is None:
-        return math.nan
-    scale = np.max(np.abs(line.true), initial=0)
-    off = np.max(np.abs(line.array / line.scale - line.true), initial=0)
-    return float(off / scale if scale else off)
-
-
-def worst_entry(line: Line) -> list[int] | None:
-    """The entry of a wrong gradient that is off most."""
-    true = line.true
-    if line.verdict not in ("wrong", "follows") or line.array is None or not true.size:
-        return None
-    off = np.abs(line.array - true * line.scale)
-    return [int(i) for i in np.unravel_index(int(np.argmax(off)), true.shape)]
-
-
-def sentences(line: Line) -> list[str]:
-    """What is said about a wrong line."""
-    if line.verdict == "follows":
-        return [f"follows from {', '.join(line.follows_from)}"]
-    found = [line.shape_finding.sentence] if line.shape_finding else []
-    return [*found, *dict.fromkeys(explanation.sentence for explanation in line.explanations)]
 
 
 # ---- names and places ---------------------------------------------------------------------------
@@ -458,10 +348,14 @@ def names_of(values: Sequence[Value], cost: Value) -> dict[Value, str]:
     """What values are called on the page: by their own names, or u1, u2, ..."""
     used = {value.name for value in values}
     fresh = (f"u{i}" for i in itertools.count(1) if f"u{i}" not in used)
-    names = {}
+    names: dict[Value, str] = {}
+    taken: set[str] = set()
     for value in values:
         if value.name:
-            names[value] = clean(value.name)
+            name = clean(value.name)
+            later = (f"{name}_{i}" for i in itertools.count(2) if f"{name}_{i}" not in used | taken)
+            names[value] = next(later) if name in taken else name
+            taken.add(names[value])
         elif value is cost:
             names[value] = "cost"
         elif value.call is None and value.array.size == 1:

@@ -18,9 +18,9 @@ from .expressions import (
     symbol_of,
     total,
 )
-from .names import digits, latex_name, number, printable
+from .names import digits, latex_name, number, printable, python_name
 from .templates import BOOKKEEPING
-from .writer import python_name, write
+from .writer import write
 
 __all__ = [
     "BOOKKEEPING",

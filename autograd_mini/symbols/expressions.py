@@ -269,6 +269,19 @@ def again(call: Call, operands: Known) -> Symbol:
     return called
 
 
+def operands_first(symbol: Symbol) -> list[Symbol]:
+    """An expression and all that it consists of, each after its own operands."""
+    found: dict[Symbol, None] = {}
+    stack = [symbol]
+    while stack:
+        part = stack[-1]
+        missing = [x for x in part.operands if x not in found]
+        stack += missing
+        if not missing:
+            found[stack.pop()] = None
+    return list(found)
+
+
 def values_among(operands: Iterable[Any]) -> list[Value]:
     """The operands that are arrays."""
     return [x for x in operands if isinstance(x, Value)]

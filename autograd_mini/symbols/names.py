@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import Any
 
 import numpy as np
 
+from ..core import ops
+from ..core.primitive import Primitive
 from ..text import clean, for_latex
+from .templates import NUMPY_NAMES
+
+OURS = __name__.partition(".")[0]
 
 
 def digits(x: Any) -> str:
@@ -47,3 +53,41 @@ def latex_name(name: str) -> str:
         return f"\\text{{{for_latex(clean(name))}}}"
     subscript = f"_{{{index}}}" if len(index) > 1 else index and f"_{index}"
     return f"{d}{between}{letter}{subscript}"
+
+
+# ---- in code ------------------------------------------------------------------------------------
+
+
+def is_own(primitive: Primitive) -> bool:
+    """Whether a primitive is one of NumPy or of this package."""
+    module = getattr(primitive.kernel, "__module__", "numpy")  # that of a ufunc
+    return id(primitive) in NUMPY_NAMES or module.partition(".")[0] in ("numpy", OURS)
+
+
+def python_name(primitive: Primitive) -> str:
+    """What a primitive is called as code, for NumPy as ``np`` and this package as ``ag``."""
+    if id(primitive) in NUMPY_NAMES:
+        return f"np.{NUMPY_NAMES[id(primitive)]}"
+    if not is_own(primitive):
+        return primitive.name
+    home = getattr(primitive.kernel, "__module__", "numpy")
+    if hasattr(np, primitive.name) and ".nn." not in home:
+        return f"np.{primitive.name}"
+    for module in (OURS, f"{OURS}.nn.functional"):
+        if hasattr(sys.modules[module], primitive.name):
+            return f"ag{module.removeprefix(OURS)}.{primitive.name}"
+    names = [name for name, x in vars(sys.modules[home]).items() if x is primitive]
+    return f"ag{home.removeprefix(OURS)}.{names[0]}" if names else primitive.name
+
+
+def python_static(value: Any) -> str:
+    """A keyword argument as code."""
+    if isinstance(value, tuple):
+        parts = [python_static(x) for x in value]
+        return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
+    if isinstance(value, np.dtype):
+        return f"np.{value.name}"
+    if value is ops.Index:
+        return "ag.core.ops.Index"
+    text: str = repr(value.item() if isinstance(value, np.generic) else value)
+    return text

@@ -87,9 +87,8 @@ OPERATORS: dict[str, tuple[str | None, str]] = {
     "|$x|": (None, "abs($x)"),
     "[$xs]": (None, "[$xs]"),
     "$x[$indices]": ("$x[$indices]", "$x[$indices]"),
-    r"\mathrm{scatter}($x, $indices)": (None, "scatter($x, $indices)"),
+    r"\mathrm{scatter}($x, [$indices])": (None, "scatter($x, [$indices])"),
     r"$x\, {$weight}^T + $bias": (None, "$x  $weight^T + $bias"),
-    r"\mathrm{softmax}($logits) - $labels": (None, "softmax($logits) - $labels"),
     "$a > $b": ("($a > $b)", "$a > $b"),
     "$a < $b": ("($a < $b)", "$a < $b"),
     "$a = $b": ("($a == $b)", "$a == $b"),
@@ -103,6 +102,7 @@ IN_PYTHON = {
     "astype": "$x.astype($dtype)",
     "concatenate": "np.concatenate(($xs,), axis=$axis)",
     "einsum": "np.einsum($subscripts, $xs)",
+    "one_hot": "np.moveaxis(1.0 * ($labels[..., None] == np.arange($classes)), -1, $along)",
 }
 FUNCTIONS_OF_NUMPY = [
     (function, primitive)

@@ -1,0 +1,349 @@
+"""What has to be written of reshapes and repetitions, so that a formula is read as it is meant.
+
+A lecture does not write that a bias is repeated, or that a vector becomes a column.  Nor do
+formulas here, as long as a reader who knows NumPy's broadcasting understands them: next to an
+operand of the full shape, and at the beginning of a line, where the shape stands beside.  Where it
+would change what is computed, it is written: in sums of what is repeated, in products of matrices,
+and where axes would come to lie on others.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..core import ops
+from ..core.primitive import Primitive
+from . import shapes
+from .expressions import Symbol
+from .shapes import NUMBER, Seen, Shape, as_it_is
+from .templates import BOOKKEEPING
+from .texts import Text, factor_of, is_number, without_factor
+
+if TYPE_CHECKING:
+    from .writer import Writer
+
+Fitted = tuple[list[Text], Seen]
+OF_ONE = {id(op) for op in (ops.reduce_sum, ops.reduce_max, ops.reduce_min)}  # gives that one
+CASTS = {"b": "bool", "i": "int", "u": "int", "f": "float"}
+
+
+# ---- what is written ----------------------------------------------------------------------------
+
+
+def hidden(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text | None:
+    """The text of a call that is only bookkeeping, mostly that of its operand; None for others."""
+    primitive, (text, *_) = symbol.primitive, parts
+    x = symbol.operands[0]
+    if primitive is ops.transpose:
+        if len(x.shape) < 2:
+            return text
+        if text.seen.shape == x.shape or len(text.seen.long) > 1:
+            return None
+        order = symbol.statics["axes"] or tuple(range(len(x.shape)))[::-1]
+        return text._replace(seen=shapes.turned(text.seen, ops.normalized(order, len(x.shape))))
+    if id(primitive) in OF_ONE and text.seen.shape != x.shape:
+        gone = ops.normalized(symbol.statics["axis"], len(x.shape))
+        if all(x.shape[i] == 1 for i in gone):
+            return moved(text, x.shape, symbol.shape)
+        return None
+    if primitive in (ops.getitem, ops.scatter) and leaves_nothing_out(symbol.statics["key"]):
+        return moved(text, x.shape, symbol.shape)
+    if primitive is None or primitive.template != BOOKKEEPING:
+        return None
+    if primitive is ops.reshape:
+        return moved(text, x.shape, symbol.shape) or reshaped(writer, symbol, text)
+    if primitive is ops.convert and not np.can_cast(x.dtype, symbol.dtype, "same_kind"):
+        return cast(writer, symbol, text)
+    return text
+
+
+def moved(text: Text, before: Shape, after: Shape) -> Text | None:
+    """The same text, if axes of length 1 have been added or removed only."""
+    to = shapes.renamed(before, after)
+    return None if to is None else text._replace(seen=text.seen.moved(to))
+
+
+def reshaped(writer: Writer, symbol: Symbol, text: Text) -> Text:
+    """Another shape: ``reshape(x, 2 x 3)``."""
+    (x,) = symbol.operands
+    if shapes.size(text.seen.shape) != shapes.size(x.shape):
+        text = whole(writer, text, x.shape)
+    return reshape_to(writer, text, symbol.shape)
+
+
+def reshape_to(writer: Writer, text: Text, shape: Shape) -> Text:
+    """A text with a shape behind it."""
+    sizes = dimensions(writer, shape)
+    template = {
+        "python": f"$x.reshape({shape})",
+        "text": f"reshape($x, {sizes})",
+        "latex": rf"\mathrm{{reshape}}_{{{sizes}}}($x)",
+    }[writer.language]
+    return writer.filled(template, {"x": text})._replace(seen=as_it_is(shape))
+
+
+def cast(writer: Writer, symbol: Symbol, text: Text) -> Text:
+    """Another kind of numbers: ``int(x)``."""
+    name = CASTS.get(symbol.dtype.kind, symbol.dtype.name)
+    template = {
+        "python": f"$x.astype(np.{symbol.dtype.name})",
+        "text": f"{name}($x)",
+        "latex": rf"\mathrm{{{name}}}($x)",
+    }[writer.language]
+    return writer.filled(template, {"x": text})._replace(seen=text.seen)
+
+
+def fitted(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
+    """The operands as a call needs them, and the shape that a reader gives its result."""
+    primitive = symbol.primitive
+    assert primitive is not None
+    if primitive in (ops.zeros_like, ops.ones_like):
+        return parts, NUMBER
+    if primitive is ops.matrix_product:
+        return as_matrices(writer, symbol, parts)
+    if primitive is ops.join:
+        return as_blocks(writer, symbol, parts), as_it_is(symbol.shape)
+    if is_reduction(primitive):
+        return along_axes(writer, symbol, parts)
+    if primitive.elementwise:
+        return side_by_side(writer, symbol, parts)
+    return all_whole(writer, symbol, parts), as_it_is(symbol.shape)
+
+
+def all_whole(writer: Writer, symbol: Symbol, parts: list[Text]) -> list[Text]:
+    """The operands in their full shapes."""
+    return [whole(writer, text, x.shape) for x, text in pairs_of(symbol, parts)]
+
+
+def side_by_side(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
+    """The operands of an elementwise op, as far as broadcasting does not do the rest."""
+    seen = shapes.together([text.seen for text in parts])
+    for arrange in (aligned, rigid):
+        if seen is None:
+            parts = [arrange(writer, text, x.shape) for x, text in pairs_of(symbol, parts)]
+            seen = shapes.together([text.seen for text in parts])
+    assert seen is not None
+    return parts, seen
+
+
+def is_reduction(primitive: Primitive) -> bool:
+    """Whether an op takes elements along axes together."""
+    return {"axis", "keepdims"} <= {*primitive.statics}
+
+
+def takes_all(symbol: Symbol) -> bool:
+    """Whether a reduction is along all axes."""
+    dimensions = len(symbol.operands[0].shape)
+    return len(ops.normalized(symbol.statics["axis"], dimensions)) == dimensions
+
+
+def along_axes(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
+    """The operand of a reduction, in which the axes that are summed over must be seen."""
+    text, x = parts[0], symbol.operands[0]
+    axis, keepdims = symbol.statics["axis"], symbol.statics["keepdims"]
+    everything = takes_all(symbol)
+    at_once = everything and (writer.language != "python" or (axis is None and not keepdims))
+    if not at_once or shapes.size(text.seen.shape) != shapes.size(x.shape):
+        text = whole(writer, text, x.shape)
+    if writer.language == "python":
+        return [text], as_it_is(symbol.shape)
+    return [text], NUMBER if everything else shapes.reduced(x.shape, axis, keepdims)
+
+
+def as_matrices(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
+    """The factors of a product of matrices: in mathematics a vector is a column."""
+    for (x, text), other in zip(pairs_of(symbol, parts), parts[::-1], strict=True):
+        if writer.language != "python" and not text.seen.shape and x.shape == (1, 1):
+            return parts, other.seen  # a number in front of what is as it was
+    sides = zip(parts, symbol.operands, ("left", "right"), strict=True)
+    a, b = [as_matrix(writer, text, x.shape, side) for text, x, side in sides]
+    if writer.language == "python":
+        return [a, b], shapes.multiplied_in_python(a.seen, b.seen)
+    return [a, b], shapes.multiplied(a.seen, b.seen)
+
+
+def as_matrix(writer: Writer, text: Text, shape: Shape, side: str) -> Text:
+    """A factor of a product of matrices."""
+    seen = text.seen
+    if len(seen.shape) > 1 and seen.shape[-2:] == shape[-2:] and seen.is_aligned:
+        return text
+    if len(shape) == 2 and shapes.size(seen.shape) == shapes.size(shape) and len(seen.long) < 2:
+        is_row = shape[0] == 1
+        if writer.language == "python":
+            if len(seen.shape) == 1 and is_row == (side == "left"):
+                return text
+        elif is_row and shape != (1, 1) and len(seen.shape) == 1:
+            row = writer.filled("$x^T", {"x": text})
+            return row._replace(seen=as_it_is(shape))
+        elif len(seen.shape) < 2:
+            return text
+        elif len(seen.shape) == 2:
+            return writer.filled("$x^T", {"x": text})._replace(seen=as_it_is(shape))
+    return whole(writer, text, shape)
+
+
+def as_blocks(writer: Writer, symbol: Symbol, parts: list[Text]) -> list[Text]:
+    """The parts of a concatenation; that of numbers has the shape that fits."""
+    if is_stack(writer, symbol, parts):
+        return parts
+    axis = symbol.statics["axis"]
+    numbers = [x.shape for x, text in pairs_of(symbol, parts) if is_border(x, text)]
+    fits = len({shape[axis] for shape in numbers}) == 1 and len(numbers) < len(parts)
+    if fits and id(symbol) in writer.settled and writer.language != "python":
+        return [
+            text if is_border(x, text) else whole(writer, text, x.shape)
+            for x, text in pairs_of(symbol, parts)
+        ]
+    vector = len(symbol.shape) == 1 and writer.language != "python"
+    return [
+        text if vector and x.shape == (1,) and not text.seen.shape else whole(writer, text, x.shape)
+        for x, text in pairs_of(symbol, parts)
+    ]
+
+
+def pairs_of(symbol: Symbol, parts: list[Text]) -> list[tuple[Symbol, Text]]:
+    """Operands with their texts."""
+    return list(zip(symbol.operands, parts, strict=True))
+
+
+def is_border(x: Symbol, text: Text) -> bool:
+    """Whether a part of a concatenation is written as a number that fills its place."""
+    return is_number(text) and not text.seen.shape and shapes.size(x.shape) != 1
+
+
+def is_stack(writer: Writer, symbol: Symbol, parts: list[Text]) -> bool:
+    """Whether a concatenation makes a new axis: of vectors a matrix."""
+    axis = symbol.statics["axis"] % len(symbol.shape)
+    if writer.language == "python" or len(symbol.shape) < 2:
+        return False
+    for x, text in pairs_of(symbol, parts):
+        one = (*x.shape[:axis], *x.shape[axis + 1 :])
+        to = shapes.renamed(x.shape, one)
+        if x.shape[axis] != 1 or to is None or text.seen.shape != one:
+            return False
+        if not text.seen.moved(to).is_aligned:
+            return False
+    return True
+
+
+def needs_axis(symbol: Symbol, parts: list[Text]) -> bool:
+    """Whether the shapes of the parts of a concatenation do not tell its axis."""
+    known = [x.shape for x, text in pairs_of(symbol, parts) if not is_border(x, text)]
+    if len(known) < len(parts):
+        return False
+    possible = [
+        axis
+        for axis in range(len(symbol.shape))
+        if len({(*shape[:axis], *shape[axis + 1 :]) for shape in known}) == 1
+    ]
+    return len(possible) > 1
+
+
+def settled(symbol: Symbol, operands_first: list[Symbol]) -> set[int]:
+    """The parts of a formula of which a reader knows the shape before he has read them.
+
+    They have the shape of the whole, or are factors between which an axis must have one length.
+    """
+    known, unknown = {id(symbol)}, set[int]()
+    for part in reversed(operands_first):
+        inherits = id(part) in known - unknown
+        for x in part.operands:
+            product = part.primitive is ops.matrix_product and x.primitive is ops.join
+            if product:
+                inner = -1 if x is part.operands[0] else -2
+                told = x.statics["axis"] - len(x.shape) * (x.statics["axis"] >= 0) == inner
+            else:
+                assert part.primitive is not None
+                same = part.primitive.elementwise or part.primitive.template == BOOKKEEPING
+                told = inherits and same and x.shape == part.shape
+            (known if told else unknown).add(id(x))
+    return known - unknown
+
+
+# ---- full shapes --------------------------------------------------------------------------------
+
+
+def whole(writer: Writer, text: Text, shape: Shape) -> Text:
+    """A text that is read in its full shape."""
+    if text.seen.shape == shape and not text.seen.loose:
+        return text
+    if not text.seen.shape:
+        return repeated_number(writer, text, shape)
+    text = aligned(writer, text, shape)
+    longer = len(text.seen.shape) - len(shape)
+    same_size = shapes.size(text.seen.shape) == shapes.size(shape)
+    if longer > 0 or (longer < 0 and same_size):
+        text = with_key(writer, text, shape)
+    if text.seen.shape != shape:
+        sizes = dimensions(writer, shape)
+        template = {
+            "python": f"np.broadcast_to($x, {shape})",
+            "text": f"broadcast($x, {sizes})",
+            "latex": rf"\mathrm{{broadcast}}_{{{sizes}}}($x)",
+        }[writer.language]
+        text = writer.filled(template, {"x": text})
+    return text._replace(seen=as_it_is(shape))
+
+
+def aligned(writer: Writer, text: Text, shape: Shape) -> Text:
+    """A text that broadcasting alone brings to its full shape: ``x[:, None]``."""
+    return text if text.seen.is_aligned else with_key(writer, text, shape)
+
+
+def rigid(writer: Writer, text: Text, shape: Shape) -> Text:
+    """A text from which a reader drops no axes."""
+    if not text.seen.loose:
+        return text
+    long = {there: text.seen.shape[here] for here, there in text.seen.long}
+    return reshape_to(writer, text, tuple([long.get(i, 1) for i in range(-len(shape), 0)]))
+
+
+def with_key(writer: Writer, text: Text, shape: Shape) -> Text:
+    """A text with a key that brings its axes to their places."""
+    key = shapes.index_to(text.seen, shape)
+    long = {there: text.seen.shape[here] for here, there in text.seen.long}
+    shown = tuple([long.get(i, 1) for i in range(-len(shape), 0)])
+    if writer.language == "latex":
+        key = key.replace("None", r"\mathrm{None}")
+    return writer.filled(f"$x[{key}]", {"x": text})._replace(seen=as_it_is(shown))
+
+
+def repeated_number(writer: Writer, text: Text, shape: Shape) -> Text:
+    """A number in each place: ``ones(5, 2)``."""
+    sizes = ", ".join(map(str, shape))
+    name = "zeros" if is_number(text) and text.factor == 0 else "ones"
+    if writer.language == "python":
+        template = f"np.broadcast_to($x, {shape})"
+        if is_number(text) and text.factor in (0, 1):
+            template = f"np.{name}({shape})"
+        return writer.filled(template, {"x": text})._replace(seen=as_it_is(shape))
+    if writer.language == "latex":
+        bold = 0 if name == "zeros" else 1
+        array = rf"\mathbf{{{bold}}}_{{{dimensions(writer, shape)}}}"
+    else:
+        array = f"{name}({sizes})"
+    ones = writer.filled(array, {})
+    if name == "ones" and is_number(text):
+        ones = writer.scaled(factor_of(text), ones)
+    elif name == "ones":
+        factor, rest = factor_of(text), without_factor(text)
+        assert rest is not None
+        product = writer.filled(writer.scaled_form, {"a": rest, "b": ones})
+        ones = writer.scaled(factor, product)
+    return ones._replace(seen=as_it_is(shape))
+
+
+def dimensions(writer: Writer, shape: Shape) -> str:
+    """A shape in words."""
+    return (r" \times " if writer.language == "latex" else " x ").join(map(str, shape)) or "1"
+
+
+def leaves_nothing_out(key: object) -> bool:
+    """Whether an index only adds axes."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return all(
+        part is None or part is Ellipsis or (isinstance(part, slice) and part == slice(None))
+        for part in parts
+    )

@@ -1,0 +1,110 @@
+"""What arrays from outside were made of, as far as their numbers and their memory show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core import ops
+from .values import Derived, Value
+
+#: What users make of their data in plain NumPy, on the way into a formula.
+COMPUTED: tuple[Callable[[Any], Any], ...] = (lambda x: ops.subtract(1, x), ops.negative)
+
+
+def derived_from_others(
+    values: Iterable[Value], names: Mapping[Value, str]
+) -> dict[Value, Derived]:
+    """Find what arrays from outside without a name were made of.
+
+    ``Y.T`` is told by its memory, which is that of ``Y``.  ``1 - Y`` and ``-Y`` are told by their
+    numbers, if these are not all the same and only one array has them: any zeros are 1 minus some
+    ones.  Many single numbers are 1 minus another one; of these only ``1 - y`` is told.
+    """
+    inputs = [x for x in values if x.kind == "input" and x.array.size and x.dtype.kind in "iuf"]
+    sources = [y for y in inputs if y in names]
+    found: dict[Value, Derived] = {}
+    for x in inputs:
+        if x in names:
+            continue
+        alike = [Derived(ops.transpose, y) for y in sources if is_transposed(x, y)]
+        if not alike and (x.array.size == 1 or np.any(x.array != x.array.flat[0])):
+            functions = COMPUTED[:1] if x.array.size == 1 else COMPUTED
+            alike = [
+                Derived(function, y)
+                for y in sources
+                for function in functions
+                if same(function(y.array.reshape(-1)[:1]), x.array.reshape(-1)[:1])
+                and same(function(y.array), x.array)
+            ]
+        if len(alike) == 1:
+            found[x] = alike[0]
+    return found
+
+
+def is_transposed(x: Value, y: Value) -> bool:
+    """Whether an array is ``y.T``: the same numbers in the same memory."""
+    live, turned = x.live, y.live.T
+    return (
+        isinstance(live, np.ndarray)
+        and isinstance(turned, np.ndarray)
+        and live.ndim > 1
+        and (live.shape, live.strides) == (turned.shape, turned.strides)
+        and live.ctypes.data == turned.ctypes.data
+        and same(x.array, y.array.T)
+    )
+
+
+VIEWED = 100_000  # elements of an array that parts of it are looked for in
+
+
+def views(values: Iterable[Value], others: Iterable[Value]) -> dict[Value, Derived]:
+    """Find the arrays without a name that are a part of one with a name, in the same memory."""
+    inputs = [x for x in values if x.kind == "input" and type(x.live) is np.ndarray and x.live.size]
+    sources = [x for x in (*inputs, *others) if x.name and x.live.size <= VIEWED]
+    found: dict[Value, Derived] = {}
+    for x in inputs:
+        for y in sources if not x.name else ():
+            part = part_of(x.live, y.live) if np.may_share_memory(x.live, y.live) else None
+            if part and same(part(y.array), x.array):
+                found.setdefault(x, Derived(part, y))
+    return found
+
+
+def part_of(x: Any, whole: Any) -> Callable[[Any], Any] | None:
+    """What makes an array of another one: a row, a column, a block of them, another shape."""
+    start = x.ctypes.data - whole.ctypes.data
+    keys: list[Any] = [()]
+    for axis in range(min(whole.ndim, 2)):
+        if whole.strides[axis] > 0:
+            i = start // whole.strides[axis]
+            n = x.size * whole.shape[axis] // whole.size
+            keys += [(slice(None),) * axis + (part,) for part in (i, slice(i, i + n))]
+    for key in keys:
+        try:
+            part = np.asarray(whole[key])
+        except IndexError:
+            continue
+        if (
+            part.size != x.size
+            or part.ctypes.data != x.ctypes.data
+            or not same(part.reshape(x.shape), x)
+        ):
+            continue
+        simple = key[0] if len(key) == 1 else key
+        shape = x.shape
+
+        def made(y: Any) -> Any:
+            y = ops.getitem(y, key=simple) if key else y  # noqa: B023
+            return y if y.shape == shape else ops.reshape(y, shape=shape)  # noqa: B023
+
+        return made
+    return None
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two arrays hold the same bits."""
+    a, b = np.asarray(a), np.asarray(b)
+    return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())

@@ -1,0 +1,540 @@
+"""Trace: one run as an ordered list of calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..core import graph
+from ..core.graph import Node, leading_to, listen, newest_first
+from ..core.primitive import Primitive
+from ..core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
+from .graphs import array_of, inferred, kept_arrays, operand_shape, written_since
+from .origins import VIEWED, derived_from_others, same, views
+from .values import PACKAGE, Call, Failure, Pull, Scope, Source, Value, called_from
+
+GOING_BACKWARD = {backpropagate.__code__, Tensor.backward.__code__}
+
+
+class Trace:
+    """The record of a run; made by `trace`.
+
+    Attributes
+    ----------
+    calls : list of Call
+        In the order in which they happened.
+    values : list of Value
+        All arrays that occur, in order of first use.
+    pulls : list of Pull
+        The shares of the gradients, in the order in which they were computed.
+    numbers : dict of str to number
+        The numbers among the variables given to `name`.
+    result : object
+        What the function returned, if `trace` was given one.
+    failure : Failure or None
+        The call that raised inside the ``with`` statement.
+    """
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.values: list[Value] = []
+        self.pulls: list[Pull] = []
+        self.numbers: dict[str, int | float] = {}
+        self.result: Any = None
+        self.failure: Failure | None = None
+        self._seeds: list[Value] = []
+        self._scopes: tuple[Scope, ...] = ()
+        self._modules: dict[int, list[Scope]] = {}  # calls of outermost ones
+        self._entered: dict[int, Scope] = {}  # the latest call of each module
+        self._paths: dict[int, str] = {}
+        self._others: list[Value] = []  # arrays that have names, of which parts occur
+        self._names: dict[int, str] = {}  # of the modules' arrays
+        self._provisional: set[Value] = set()  # those that have a name from there
+        self._by_array: dict[int, Value] = {}
+        self._by_node: dict[Node, Value] = {}
+        self._pulling: Pull | None = None
+        self._shares: dict[Node, list[Pull | None]] = {}
+        self._overwritten: Value | None = None
+        self._listen = listen(observer=self)
+
+    @classmethod
+    def of_graph(
+        cls, y: Tensor, names: Mapping[str, Any] | None = None, *, gradients: bool = False
+    ) -> Trace:
+        """The run that computed a tensor, made afterwards from the graph that it left behind.
+
+        A graph keeps what the rules ask for, and the Tensors in ``names`` have their arrays.  Other
+        results are computed again, and an operand that no rule asks for is inferred from the
+        result.  Where that is unknown too, the operand is taken as zero: it enters as an added
+        constant, and no derivative depends on it.  Such a zero has ``kept`` False, and so has what
+        can only be computed from it.  A parameter that an update has changed since is not what the
+        results were computed from: it has ``kept`` False and ``changed`` True.
+
+        Parameters
+        ----------
+        y : Tensor
+            With a history.
+        names : mapping of str to object, optional
+            Variables, such as ``locals()``: for the names of values, as in `name`.
+        gradients : bool
+            Whether values shall have the gradients that ``.grad`` of their Tensors holds.
+
+        Returns
+        -------
+        Trace
+            Of forward calls, without lines of the program.  In a ``with`` statement it goes on
+            recording: a backward pass from ``y`` is recorded as the derivative of these calls.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was recorded.
+
+        Examples
+        --------
+        >>> import autograd_mini as ag
+        >>> w = ag.Tensor(3.0, requires_grad=True, name="w")
+        >>> loss = (w - 1.0) ** 2
+        >>> with ag.Trace.of_graph(loss) as run:
+        ...     loss.backward()
+        >>> [call.primitive.name for call in run.forward], float(run[w].gradient.array)
+        (['subtract', 'square'], 4.0)
+        """
+        run = cls()
+        order = newest_first(history(y))[::-1]
+        kept = kept_arrays(order)
+        for tensor in (y, *(names or {}).values()):
+            if isinstance(tensor, Tensor) and tensor._node is not None:
+                kept.setdefault(tensor._node, tensor.data)
+        used = {parent: node for node in reversed(order) for parent in node.parents}  # first
+        for node in order:
+            run._restore(node, kept.get(node), used.get(node, node))
+            tensor = node.tensor and node.tensor()
+            if gradients and tensor is not None and tensor.grad is not None:
+                run._by_node[node].gradient = Value(tensor.grad.data, "result", None, None)
+        return run.name(names or {})
+
+    def differentiate(self, y: Tensor | Value, by: Iterable[Value]) -> None:
+        """Go backward from a number of this run, touching no ``.grad``, and record it.
+
+        Parameters
+        ----------
+        y : Tensor or Value
+            One number.
+        by : iterable of Value
+            The values whose gradients shall be computed, with all on the way to them.
+
+        Raises
+        ------
+        RuntimeError
+            If nothing was recorded, or an array that is needed has been changed in place since.
+        """
+        wanted = {id(value.live) for value in by}  # of which an update makes another value
+        targets = [node for node, value in self._by_node.items() if id(value.live) in wanted]
+        if isinstance(y, Value):
+            y = wrap(y.live, next((node for node, v in self._by_node.items() if v is y), None))
+        order = leading_to(targets, newest_first(history(y)))
+        with self._listen:
+            backpropagate(order, targets, cotangent_of(y, None), False)
+
+    @property
+    def cost(self) -> Value | None:
+        """What was differentiated last; None if the run has not gone backward."""
+        return self._seeds[-1] if self._seeds else None
+
+    def differentiated(self, wrt: Any = None) -> tuple[Value, list[Value]]:
+        """The cost of the run, and the values by which its gradients are wanted.
+
+        A run that has not gone backward, or not to all of these, does so now, from what its
+        function returned or from the last number that it computed.  So does one that ended with a
+        number made of gradients, such as the norm of one: this is then the cost.
+
+        Parameters
+        ----------
+        wrt : str, Tensor, ndarray or Value, or iterable of them, optional
+            Which values; by default all parameters that the cost was computed from.
+
+        Returns
+        -------
+        Value, list of Value
+
+        Raises
+        ------
+        KeyError
+            If something in ``wrt`` does not occur in the run, or is the name of several things.
+        ValueError
+            If there is no number to differentiate, it does not depend on something in ``wrt``, or
+            nothing is in ``wrt``.
+        RuntimeError
+            If an array that is needed has been changed in place since.
+
+        Examples
+        --------
+        >>> import autograd_mini as ag
+        >>> w = ag.Tensor(3.0, requires_grad=True, name="w")
+        >>> cost, (by,) = ag.trace(lambda: (w - 1.0) ** 2).differentiated(["w"])
+        >>> float(cost.array), float(by.gradient.array)
+        (4.0, 4.0)
+        """
+        if isinstance(wrt, str | Tensor | np.ndarray | Value):
+            wrt = [wrt]
+        wanted = None if wrt is None else [self._only(x) for x in wrt]
+        if wanted == []:
+            raise ValueError("wrt is empty: name at least one quantity, or leave it out")
+        cost = self._number()
+        parameters = [value for value in self.values if value.kind == "parameter"]
+        if self.cost is not cost or any(x.gradient is None for x in wanted or ()):
+            self.differentiate(cost, [*parameters, *(wanted or ())])
+        for value in wanted or ():
+            if value.gradient is None:
+                raise ValueError(
+                    f"{cost.name or 'the cost'} does not depend on {value.name or repr(value)}, or "
+                    f"not through Tensors that record: make it ag.Tensor(..., requires_grad=True)"
+                )
+        if wanted is None:
+            wanted = [value for value in parameters if value.gradient]
+        return cost, wanted
+
+    def _only(self, which: Any) -> Value:
+        """The value that something stands for; by a name, if no other thing has it too."""
+        if isinstance(which, str):
+            arrays = {id(value.live) for value in self.values if value.name == which}
+            if len(arrays) > 1:
+                raise KeyError(f"{len(arrays)} arrays are called {which}: give the Tensor itself")
+        return which if isinstance(which, Value) else self[which]
+
+    def _number(self) -> Value:
+        """What a run is for: the number that it went backward from, or that it ended with."""
+        recorded = {x for node, x in self._by_node.items() if node.primitive is not None}
+        result = self.find(self.result) if isinstance(self.result, Tensor) else None
+        outputs = [result] if result else [call.output for call in reversed(self.forward)]
+        numbers = [value for value in outputs if value.array.size == 1 and value in recorded]
+        if self.cost and not (numbers and is_made_of_gradients(numbers[0])):
+            return self.cost
+        if numbers:
+            return numbers[0]
+        failed = f"; it ended in {self.failure.op}: {self.failure.message}" if self.failure else ""
+        raise ValueError(
+            f"this run has no number that depends on a Tensor with requires_grad=True, so there is "
+            f"nothing to differentiate{failed or ': record the computation of a cost'}"
+        )
+
+    def __enter__(self) -> Trace:
+        self._listen.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._listen.__exit__(*raised)
+        if raised and raised[1] is not None:
+            self.failure = self._failure(raised[1])
+        self.name({})
+
+    @property
+    def forward(self) -> list[Call]:
+        """The calls of the computation itself."""
+        return [call for call in self.calls if call.phase == "forward"]
+
+    @property
+    def backward(self) -> list[Call]:
+        """The calls of its derivative."""
+        return [call for call in self.calls if call.phase == "backward"]
+
+    def __getitem__(self, which: Any) -> Value:
+        """The value that a Tensor, an array or a name stands for in this run."""
+        if isinstance(which, str):
+            named = [value for value in self.values if value.name == which]
+        else:
+            named = [value for value in (self.find(which),) if value]
+        if not named:
+            names = ", ".join(value.name for value in self.values if value.name)
+            raise KeyError(
+                f"{which if isinstance(which, str) else described(which)} does not occur in this "
+                f"run; the names in it are: {names or 'none'}"
+            )
+        return named[0]
+
+    def find(self, thing: Any) -> Value | None:
+        """The value that a Tensor or an array stands for in this run; None if it does not occur."""
+        value = self._by_array.get(id(unwrapped(thing)))
+        if value is None and isinstance(thing, Tensor) and thing._node is not None:
+            value = self._by_node.get(thing._node)
+        return value
+
+    def name(self, names: Mapping[str, Any]) -> Trace:
+        """Give values the names of variables, such as ``locals()``.
+
+        What is no array of this run is passed over, and so is a second name for the same array.
+        An array that was written in place stands for several values: all have its name, and
+        ``run["w"]`` is the first.  Numbers are remembered in `numbers`, and the names of modules
+        are those of their calls.
+
+        Parameters
+        ----------
+        names : mapping of str to object
+            The variables.
+
+        Returns
+        -------
+        Trace
+            This one.
+        """
+        of_array: dict[int, list[Value]] = {}
+        for value in self.values:
+            of_array.setdefault(id(value.live), []).append(value)
+        for name, thing in names.items():
+            found = self.find(thing)
+            for value in of_array[id(found.live)] if found else ():
+                if value.name is None or value in self._provisional:
+                    value.name = name
+                    self._provisional.discard(value)
+            if found is None and isinstance(thing, int | float) and not isinstance(thing, bool):
+                self.numbers.setdefault(name, thing)
+            for scope in self._modules.get(id(thing), ()):
+                scope.name = name
+        self._others += [
+            Value(thing, "input", None, name)
+            for name, thing in names.items()
+            if type(thing) is np.ndarray and thing.size <= VIEWED and self.find(thing) is None
+        ]
+        for value, derived in views(self.values, self._others).items():
+            value.derived = derived
+        given = {value: value.name for value in self.values if value.name}
+        for value, derived in derived_from_others(self.values, given).items():
+            value.derived = derived
+        return self
+
+    def __str__(self) -> str:
+        labels: dict[int, str] = {}
+        for number, value in enumerate(self.values):
+            labels.setdefault(id(value), value.name or f"%{number}")
+            if value.name and value.gradient:
+                labels[id(value.gradient)] = f"d{value.name}"
+        rows = []
+        for call in self.calls:
+            operands = [labels[id(x)] if isinstance(x, Value) else repr(x) for x in call.operands]
+            text = f"{labels[id(call.output)]} = {call.primitive.name}({', '.join(operands)})"
+            rows.append((call.phase, text, str(call.output.shape), str(call.source or "")))
+        widths = [max(map(len, column), default=0) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in rows
+        )
+
+    # -- what the engine tells --
+
+    def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
+        """Write a call down; what is drawn at random comes from outside."""
+        if any(isinstance(x, np.random.Generator) for x in statics.values()):
+            self._add(y, "input", None)
+            return
+        source, passed, place = called_from()
+        backward = not passed.isdisjoint(GOING_BACKWARD)
+        pull = self._pulling if graph.pull_back.__code__ in passed else None
+        overwritten = self._overwritten
+        used = tuple([overwritten if x is y else self._value_of(x) for x in operands])
+        call = Call(primitive, used, statics, "backward" if backward else "forward", pull, source)
+        call.scopes, call.place = self._scopes, None if backward else place
+        if pull:
+            call.source, call.scopes = pull.call.source, pull.call.scopes
+            pull.calls.append(call)
+        call.output = self._add(y, "result", call, written=overwritten is not None)
+        self._overwritten = None
+        self.calls.append(call)
+
+    def pulling(self, node: Node, position: int) -> None:
+        """Remember whose rule is being run."""
+        value = self._by_node.get(node)
+        self._pulling = Pull(value.call, position) if value and value.call else None
+        self._shares.setdefault(node.parents[position], []).append(self._pulling)
+        if self._pulling:
+            self.pulls.append(self._pulling)
+
+    def delivered(self, node: Node, cotangent: Any) -> None:
+        """Note the gradient of a value, and the shares that it is the sum of."""
+        gradient = self._value_of(cotangent)
+        shares = self._shares.pop(node, [])
+        used = [share.operand for share in shares if share]
+        value = used[0] if used else self._by_node.get(node)
+        if value and not shares and graph.pull_back.__code__ not in called_from()[1]:
+            before = value.gradient if value is self.cost else None
+            self._seeds += [value] * (value.call is not None)
+            if before is None or not same(before.array, gradient.array):
+                for other in self.values:  # what they have is of another cost
+                    other.gradient, other.shares = None, []
+        if value:
+            value.gradient, value.shares = gradient, [share for share in shares if share]
+        first, *others = shares or [None]
+        for share in reversed(others):  # each was added to the sum of those before it
+            gradient, latest = gradient.call.operands
+            if share:
+                share.result = latest
+        if first:
+            first.result = gradient
+
+    def writing(self, tensor: Tensor) -> None:
+        """Keep the value that is about to be overwritten; what comes is another value."""
+        self._overwritten = self._value_of(tensor)
+
+    def entering(self, module: Any, parts: Iterable[tuple[str, Any]]) -> None:
+        """Open a scope, and learn the names of what is in an outermost module."""
+        parent = self._scopes[-1] if self._scopes else None
+        if parent is None:
+            named = dict(parts)
+            self._paths = {id(part): name for name, part in named.items()}
+            for name, part in named.items():
+                if isinstance(part, Tensor):
+                    self._names.setdefault(id(part.data), name)
+        kind = type(module).__name__
+        scope = Scope(module, self._paths.get(id(module), kind if parent else ""), parent)
+        if parent is None:
+            self._modules.setdefault(id(module), []).append(scope)
+        self._entered[id(module)] = scope
+        self._scopes += (scope,)
+
+    def leaving(self) -> None:
+        """Close a scope."""
+        self._scopes = self._scopes[:-1]
+
+    def _failure(self, error: BaseException) -> Failure:
+        """What was being called when something raised, by the frames that it passed."""
+        op, source, trace = type(error).__name__, None, error.__traceback__
+        operands: list[Value] = []
+        scopes: list[Scope] = []
+        while trace:
+            frame, code = trace.tb_frame, trace.tb_frame.f_code
+            names = code.co_varnames[: code.co_argcount]
+            given = [frame.f_locals.get(name) for name in names]
+            flat = [y for x in given for y in (x if isinstance(x, tuple | list) else [x])]
+            if code.co_name == "__call__" and id(given[0]) in self._entered:
+                scopes.append(self._entered[id(given[0])])
+            if not code.co_filename.startswith(PACKAGE):
+                source = Source(code.co_filename, trace.tb_lineno)
+                op, operands = type(error).__name__, []
+            elif arrays := [x for x in flat if isinstance(x, Tensor | np.ndarray)]:
+                named = next((x for x in given if isinstance(x, Primitive)), None)
+                of_class = names[0] == "self" and not isinstance(given[0], Tensor)
+                op = type(given[0]).__name__ if of_class else code.co_name.strip("_")
+                op = named.name if named else op
+                operands = [self._value_of(x) for x in arrays]
+            trace = trace.tb_next
+        return Failure(op, operands, str(error), source, tuple(scopes))
+
+    def _value_of(self, operand: Any) -> Any:
+        """The value that an operand is, a new one if it comes from outside or has been changed."""
+        live = unwrapped(operand)
+        if not hasattr(live, "dtype"):
+            return operand
+        known = self._by_array.get(id(live))
+        if known and (known.array is live or np.array_equal(known.array, live, equal_nan=True)):
+            return known
+        wants_gradient = isinstance(operand, Tensor) and operand.requires_grad
+        return self._add(operand, "parameter" if wants_gradient else "input", None)
+
+    def _add(self, thing: Any, kind: str, call: Call | None, written: bool = False) -> Value:
+        """Enter a new value."""
+        live, name = unwrapped(thing), getattr(thing, "name", None)
+        value = Value(live, kind, call, name or self._names.get(id(live)), written)
+        if not name and value.name:
+            self._provisional.add(value)
+        return self._enter(value, thing._node if isinstance(thing, Tensor) else None)
+
+    def _enter(self, value: Value, node: Node | None) -> Value:
+        """Enter a new value, to be found by its array and its node."""
+        self.values.append(value)
+        self._by_array[id(value.live)] = value
+        if node is not None:
+            self._by_node[node] = value
+        return value
+
+    def _restore(self, node: Node, array: Any, user: Node) -> None:
+        """Enter a node of a graph, with the array that was kept of it or None."""
+        if node.primitive is None:
+            tensor = node.tensor and node.tensor()
+            live = array if tensor is None else tensor.data
+            zeros = np.zeros(node.shape, node.dtype)
+            name = getattr(tensor, "name", None)
+            leaf = Value(zeros if live is None else live, "parameter", None, name)
+            leaf.changed = written_since(live, user)
+            leaf.kept = not (live is None or leaf.changed)
+            self._enter(leaf, node)
+            return
+        operands = [
+            self._saved(node, i) if parent is None else self._by_node[parent]
+            for i, parent in enumerate(node.parents)
+        ]
+        for i in [i for i, x in enumerate(operands) if x is None]:
+            found = None if array is None else inferred(node, operands, i, array)
+            x, certain = found or (np.zeros(operand_shape(node, i), node.dtype), False)
+            certain = certain and all(x.kept for x in operands if isinstance(x, Value))
+            operands[i] = self._value_of(x if certain else np.asarray(x))
+            if not certain:
+                operands[i].kept = False
+        call = Call(node.primitive, tuple(operands), node.statics, "forward", None, None)
+        live = array
+        if array is None:
+            try:
+                live = call.run(*map(array_of, operands))
+            except (ValueError, TypeError):  # not even the shape of an operand is known
+                live = np.zeros(node.shape, node.dtype)
+        call.output = self._enter(Value(live, "result", call, None), node)
+        kept = all(x.kept for x in operands if isinstance(x, Value))
+        call.output.kept = kept or array is not None
+        self.calls.append(call)
+
+    def _saved(self, node: Node, position: int) -> Any:
+        """An operand that no gradient flows to; None if the graph did not keep it."""
+        saved = node.saved[position] if node.saved else None
+        operand = self._value_of(saved)
+        if written_since(saved, node):
+            operand.kept, operand.changed = False, True
+        return operand
+
+
+def is_made_of_gradients(value: Value) -> bool:
+    """Whether a value was computed from what a backward pass computed."""
+    seen, stack = {value}, [value]
+    while stack:
+        call = stack.pop().call
+        if call is not None and call.phase == "backward":
+            return True
+        new = {x for x in (call.operands if call else ()) if isinstance(x, Value)} - seen
+        seen |= new
+        stack += new
+    return False
+
+
+def trace(function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Trace:
+    """Record a run: the calls in order, with their arrays, names and lines of the program.
+
+    Parameters
+    ----------
+    function : callable, optional
+        Is run at once on the other arguments, and its calls are recorded.  Without it, the calls
+        inside the ``with`` statement are.
+
+    Returns
+    -------
+    Trace
+        For use in ``with``, or done if a function was given.
+
+    Examples
+    --------
+    >>> import autograd_mini as ag
+    >>> w = ag.Tensor(3.0, requires_grad=True, name="w")
+    >>> with ag.trace() as run:
+    ...     loss = (w - 1.0) ** 2
+    ...     loss.backward()
+    >>> [call.primitive.name for call in run.forward]
+    ['subtract', 'square']
+    >>> [call.primitive.name for call in run.backward]  # g * (2 * x)
+    ['multiply', 'multiply']
+    >>> float(run[w].gradient.array)
+    4.0
+    """
+    run = Trace()
+    if function is not None:
+        with run:
+            run.result = function(*args, **kwargs)
+    return run

@@ -1,0 +1,245 @@
+"""What a record consists of: arrays, calls, shares of gradients, and where they are from."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from types import CodeType, FrameType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.primitive import Primitive
+
+PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - pathlib is slow to import
+NUMPY = os.path.dirname(np.__file__) + os.sep  # noqa: PTH120
+
+
+class Source(NamedTuple):
+    """A line of the user's program."""
+
+    file: str
+    line: int
+
+    @property
+    def text(self) -> str:
+        """What stands there."""
+        import linecache
+
+        return linecache.getline(self.file, self.line).strip()
+
+    def __str__(self) -> str:
+        return f"{os.path.basename(self.file)}:{self.line}"  # noqa: PTH119
+
+
+class Place(NamedTuple):
+    """An instruction of the user's program, which Python knows the very columns of."""
+
+    code: CodeType
+    offset: int
+
+
+def called_from() -> tuple[Source | None, set[Any], Place | None]:
+    """The user's line that led here, all functions of the engine that are at work, and the place.
+
+    The rule of an op that the user has declared is the user's line, too, with the engine around it.
+    """
+    passed: set[Any] = set()
+    source: Source | None = None
+    place: Place | None = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame:
+        code = frame.f_code
+        if code.co_filename.startswith((PACKAGE, NUMPY)):
+            passed.add(code)
+        elif source is None:
+            source, place = Source(code.co_filename, frame.f_lineno), Place(code, frame.f_lasti)
+        frame = frame.f_back
+    return source, passed, place
+
+
+class Scope:
+    """One call of a module: the calls that happen in it belong together.
+
+    Attributes
+    ----------
+    module : object
+        What was called.
+    kind : str
+        Its class.
+    path : str
+        Its name in the outermost module, ``"layers.0"``; empty for the outermost.
+    name : str
+        Its name in the module around it; of the outermost the variable's, or else the class.
+    parent : Scope or None
+        The call of the module around it.
+    """
+
+    def __init__(self, module: Any, path: str, parent: Scope | None) -> None:
+        self.module = module
+        self.kind = type(module).__name__
+        self.path = path
+        self.parent = parent
+        inner = path.removeprefix(f"{parent.path}.") if parent and parent.path else path
+        self.name = inner or self.kind
+
+    def __repr__(self) -> str:
+        return f"<call of {self.kind} {self.path or self.name}>"
+
+
+class Failure(NamedTuple):
+    """The call that a run ended with: what could not be computed, and why."""
+
+    op: str
+    operands: list[Value]
+    message: str
+    source: Source | None
+    scopes: tuple[Scope, ...] = ()
+
+
+class Derived(NamedTuple):
+    """How an array was made of one that has a name, without Tensors: ``1 - Y``."""
+
+    function: Callable[[Any], Any]
+    source: Value
+
+
+class Value:
+    """An array that occurs in a run.
+
+    Attributes
+    ----------
+    array : ndarray
+        What it held when it was used first.
+    name : str or None
+        The user's name for it.
+    kind : {"parameter", "input", "result"}
+        A leaf that wants a gradient, another array from outside, or the result of a call.
+    call : Call or None
+        The call that made it.
+    gradient : Value or None
+        The gradient of the differentiated quantity by this value; None if it was not computed.
+    shares : list of Pull
+        What the gradient is the sum of; empty where it was not computed, or is what the backward
+        pass began with.
+    derived : Derived or None
+        Of an array from outside without a name: the one with a name that it was made of, if it is
+        ``1 - Y``, ``-Y`` or ``Y.T``.
+    kept : bool
+        False if a run made from a graph could not find out what the array held: it may differ.
+    changed : bool
+        Whether that is so because the array was written since, by an update.
+    """
+
+    def __init__(
+        self, live: Any, kind: str, call: Call | None, name: str | None, written: bool = False
+    ) -> None:
+        self.live = live  # the array itself, by whose identity the value is found
+        fresh = call is not None and live.base is None and not written
+        self.array = live if fresh else live.copy()  # what others hold may be overwritten later
+        self.kind = kind
+        self.call = call
+        self.name = name
+        self.gradient: Value | None = None
+        self.shares: list[Pull] = []
+        self.derived: Derived | None = None
+        self.kept = True
+        self.changed = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The length along each axis."""
+        return self.array.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the elements."""
+        return self.array.dtype  # type: ignore[no-any-return]
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name or ''}{' ' if self.name else ''}{self.shape} {self.dtype}>"
+
+
+class Call:
+    """One call of a primitive in a run.
+
+    Attributes
+    ----------
+    primitive : Primitive
+        What was called.
+    operands : tuple
+        `Value` for arrays; numbers as they are.
+    statics : dict
+        The keyword arguments.
+    output : Value
+        What came out.
+    phase : {"forward", "backward"}
+        Whether it belongs to the computation or to its derivative.
+    pull : Pull or None
+        In a rule: the share of a gradient that this call helps to compute.
+    source : Source or None
+        The line of the user's program; for a rule, that of the forward call.
+    place : Place or None
+        In a forward call: the instruction on that line.
+    scopes : tuple of Scope
+        The calls of modules in which it happened, the outermost first; for a rule, those of the
+        forward call.
+    """
+
+    def __init__(
+        self,
+        primitive: Primitive,
+        operands: tuple[Any, ...],
+        statics: Mapping[str, Any],
+        phase: str,
+        pull: Pull | None,
+        source: Source | None,
+    ) -> None:
+        self.primitive = primitive
+        self.operands = operands
+        self.statics = {name: statics[name] for name in primitive.statics if name in statics}
+        self.phase = phase
+        self.pull = pull
+        self.source = source
+        self.place: Place | None = None
+        self.scopes: tuple[Scope, ...] = ()
+        self.output: Value
+
+    def run(self, *arrays: Any) -> Any:
+        """What the call gives on other operands."""
+        return np.asarray(self.primitive.kernel(*arrays, **self.statics))
+
+    def __repr__(self) -> str:
+        return f"<{self.phase} call of {self.primitive.name} -> {self.output!r}>"
+
+
+class Pull:
+    """One share of a gradient: what a rule made of the gradient of a call's output.
+
+    Attributes
+    ----------
+    call : Call
+        The forward call whose derivative this is.
+    position : int
+        The operand by which.
+    calls : list of Call
+        The rule, as it was run; empty where it hands the gradient on as it is.
+    result : Value
+        The share of the operand's gradient; the gradient is the sum of its shares.
+    """
+
+    def __init__(self, call: Call, position: int) -> None:
+        self.call = call
+        self.position = position
+        self.calls: list[Call] = []
+        self.result: Value
+
+    @property
+    def operand(self) -> Value:
+        """The value whose gradient this is a share of."""
+        operand: Value = self.call.operands[self.position]
+        return operand
+
+    def __repr__(self) -> str:
+        return f"<share of {self.operand!r} through {self.call.primitive.name}>"
