@@ -500,7 +500,7 @@ class Capture:
         if self._inner and np.geterr() != self._errors:
             raise ValueRead("this kernel says itself what becomes of overflows")
         if not self._inner:
-            self._source, _ = called_from()
+            self._source, _, _ = called_from()
         before = None
         if self._overwriting is not None and self._overwriting[0] is y:
             before, self._overwriting = self._overwriting[1], None

@@ -8,9 +8,10 @@ are made once, when the program is made.  Results of kernels that cannot write i
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from keyword import iskeyword
 from typing import Any, NamedTuple
 
@@ -100,6 +101,7 @@ class Writer:
         self._bound: dict[Variable, Any] = {}  # buffers and their views
         self._space: dict[str, Any] = {"CHANGED": CHANGED, title: None, **dict.fromkeys(inputs)}
         self._known: dict[int, str] = {}  # the names of objects in the space
+        self._counts: defaultdict[str, Iterator[int]] = defaultdict(lambda: itertools.count(1))
         self._numbers: dict[tuple[Any, ...], Any] = {}  # as arrays
         self._local: dict[Variable, list[str]] = {}  # the names of a local array and its views
         self._last = last_uses(steps, wanted)
@@ -128,14 +130,17 @@ class Writer:
     def _bind(self, thing: Any, prefix: str) -> str:
         """The name of an object in the program."""
         if id(thing) not in self._known:
-            name = prefix
-            number = 0
-            while name in self._space or (not number and prefix in GENERATED):
-                number += 1
-                name = f"{prefix}{number}"
+            free = prefix not in self._space and prefix not in GENERATED
+            name = prefix if free else self._numbered(prefix)
             self._known[id(thing)] = name
             self._space[name] = thing
         return self._known[id(thing)]
+
+    def _numbered(self, prefix: str) -> str:
+        """The next of ``b1``, ``b2``, ... that nothing has yet."""
+        while (name := f"{prefix}{next(self._counts[prefix])}") in self._space:
+            continue
+        return name
 
     def _function(self, function: Any, name: str = "") -> str:
         return self._bind(function, proper(NAMES.get(function) or name or function.__name__))
@@ -217,12 +222,10 @@ class Writer:
 
     def _new(self, prefix: str, variable: Variable) -> str:
         """A name for what is another array in each call."""
-        number = 1
-        while f"{prefix}{number}" in self._space:
-            number += 1
-        self._space[f"{prefix}{number}"] = None
-        self._local.setdefault(variable.root, []).append(f"{prefix}{number}")
-        return f"{prefix}{number}"
+        name = self._numbered(prefix)
+        self._space[name] = None
+        self._local.setdefault(variable.root, []).append(name)
+        return name
 
     def _number(self, step: Step, operands: list[str]) -> str:
         """A single number as an expression."""
