@@ -23,7 +23,6 @@ import functools
 import gc
 import json
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -39,6 +38,8 @@ from autograd_mini.files import write_whole
 from benchmarks.measuring import (
     Row,
     collector_off,
+    fresh,
+    import_time,
     in_turn,
     installed,
     machine,
@@ -236,21 +237,6 @@ def depth(repetitions: int) -> list[Row]:
 
 
 # ---- importing ----------------------------------------------------------------------------------
-
-
-def fresh(statement: str, cache: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Run a statement in a new interpreter, which finds compiled modules in a folder of its own."""
-    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(cache), "PYTHONDONTWRITEBYTECODE": ""}
-    command = [sys.executable, *options, "-c", statement]
-    return subprocess.run(
-        command, cwd=HERE.parent, env=environment, capture_output=True, text=True, check=True
-    )
-
-
-def import_time(module: str, cache: Path) -> float:
-    """Milliseconds that the import of a module takes in a new interpreter."""
-    timed = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    return float(fresh(timed, cache).stdout) * 1e3
 
 
 def own_times(module: str, cache: Path) -> dict[str, float]:

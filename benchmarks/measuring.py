@@ -7,6 +7,8 @@ import gc
 import importlib.util
 import os
 import platform
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 
 from autograd_mini.files import write_whole
 
+ROOT = Path(__file__).resolve().parent.parent
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")  # read by NumPy's import
 
 
@@ -144,3 +147,21 @@ def write_between(path: Path, marker: str, text: str) -> None:
     before, rest = path.read_text(encoding="utf-8").split(begin)
     _, after = rest.split(end)
     write_whole(path, f"{before}{begin}\n{text}\n{end}{after}".encode())
+
+
+# ---- imports ------------------------------------------------------------------------------------
+
+
+def fresh(statement: str, cache: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run a statement in a new interpreter, which finds compiled modules in a folder of its own."""
+    environment = {**os.environ, "PYTHONPYCACHEPREFIX": str(cache), "PYTHONDONTWRITEBYTECODE": ""}
+    command = [sys.executable, *options, "-c", statement]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+
+def import_time(module: str, cache: Path) -> float:
+    """Milliseconds that the import of a module takes in a new interpreter."""
+    timed = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    return float(fresh(timed, cache).stdout) * 1e3

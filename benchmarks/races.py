@@ -19,8 +19,6 @@ import json
 import os
 import re
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 import tracemalloc
@@ -34,7 +32,7 @@ import autograd_mini as ag
 from autograd_mini import data
 from autograd_mini.files import write_whole
 from benchmarks import images
-from benchmarks.measuring import collector_off, in_turn, threads
+from benchmarks.measuring import collector_off, import_time, in_turn, threads
 from benchmarks.parties import (
     Run,
     agree,
@@ -780,14 +778,6 @@ MODULES = {  # the module that one would import, and the distribution that one w
 }
 
 
-def import_time(module: str) -> float:
-    """Milliseconds that the import of a module takes in a new interpreter."""
-    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
-    command = [sys.executable, "-c", code]
-    out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return float(out) * 1e3
-
-
 def needed_by(distribution: str) -> Iterator[str]:
     """The installed distributions that one needs, without its extras."""
     for requirement in importlib.metadata.requires(distribution) or ():
@@ -834,11 +824,12 @@ def size(part: str, repetitions: int) -> list[Result]:
         Result(part, "", party, 1, None, note="not installed") for party in MODULES.keys() - there
     ]
     times: dict[str, list[float]] = {party: [] for party in there}
-    for turn in range(repetitions + 1):
-        for party, (module, _) in there.items():
-            milliseconds = import_time(module)
-            if turn:  # the first compiles what is not compiled yet
-                times[party].append(milliseconds)
+    with tempfile.TemporaryDirectory() as cache:
+        for turn in range(repetitions + 1):
+            for party, (module, _) in there.items():
+                milliseconds = import_time(module, Path(cache))
+                if turn:  # the first compiles what is not compiled yet
+                    times[party].append(milliseconds)
     for party, (_, distribution) in there.items():
         if distribution:
             own, needed = size_of(distribution), with_all_needed([distribution])
