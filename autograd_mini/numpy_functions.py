@@ -802,7 +802,11 @@ def triu(m: Array, k: int = 0) -> Array:
 def take(a: Array, indices: Array, axis: int | None = None) -> Array:
     """The elements at places along an axis, of the flattened array if there is none."""
     a = as_array(a)
-    places = np.asarray(unwrapped(indices)).astype(np.intp, casting="safe", copy=False)
+    places = as_array(indices)
+    if not np.can_cast(places.dtype, np.intp):
+        raise TypeError(f"take: indices are integers, and these are {places.dtype}")
+    if places.dtype != np.intp:
+        places = places.astype(np.intp)
     return a.ravel()[places] if axis is None else a[along(axis, a.ndim, places)]
 
 

@@ -1330,3 +1330,12 @@ def test_what_is_named_in_other_modules_classes_and_containers_is_noticed() -> N
     with pytest.raises(ValueRead):
         ag.compile(lambda x: x * module.W.data)(x)
     assert [step.captures for step in steps] == [8, 8, 6]
+
+
+def test_take_with_indices_that_are_arguments_is_replayed_with_new_ones() -> None:
+    table = ag.Tensor(np.arange(6.0).reshape(3, 2), requires_grad=True)
+    taken = ag.compile(lambda i: np.take(table, i, axis=0))
+    for indices in ([0, 2], [1, 1], [2, 0], [0, 0]):
+        found = taken(np.array(indices))
+        np.testing.assert_array_equal(found.data, table.data[indices])
+    assert taken.captures == 2
