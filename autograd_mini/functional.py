@@ -165,7 +165,8 @@ class Evaluation:
         """A result as the caller wants it: Tensors for Tensors, arrays for arrays."""
         if self.nested:
             return tensor
-        return tensor.detach() if self.wants_tensors else unwrapped(tensor)[()]
+        guarded = type(tensor) is not Tensor  # a capture lets nobody have its array
+        return tensor.detach() if self.wants_tensors or guarded else unwrapped(tensor)[()]
 
 
 # ---- functions of functions ---------------------------------------------------------------------
@@ -212,7 +213,7 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Func
                 f"the gradient is that of one number, and the function returned {described(run.y)}:"
                 f" use ag.jacobian or ag.vjp"
             )
-        gradient = run.gradients(np.ones_like(run.y._data))
+        gradient = run.gradients()
         return run.out(run.y), gradient
 
     return differentiated

@@ -152,7 +152,9 @@ def closed(x: Any) -> Quantity:
 
 def side_by_side(parts: list[Any]) -> Any:
     """``[a, b]``."""
-    arrays = [closed(x).array for x in parts]
+    values = [closed(x) for x in parts]
+    told = max((x.array.ndim for x in values if not x.loose), default=0)
+    arrays = [np.squeeze(*x) if x.loose and 0 < told < x.array.ndim else x.array for x in values]
     known = [x for x in arrays if x.ndim]
     if not known:
         if len(arrays) == 1:
@@ -167,6 +169,10 @@ def side_by_side(parts: list[Any]) -> Any:
 
     def fit(shape: tuple[int | None, ...]) -> Array:
         """Numbers fill the place that is left."""
+        if len(shape) < rank:
+            lower = [Quantity(fitting(x, tuple(n or 0 for n in shape))) for x in values]
+            found: Array = side_by_side(lower).fit(shape)
+            return found
         shape = shape[-rank:]
         possible = []
         for axis in axes:
@@ -378,7 +384,7 @@ class Reader:
 
         def fit(shape: Any) -> Array:
             y = np.zeros(shape)
-            np.add.at(y, key, x.array)
+            np.add.at(y, key, fitting(x, y[key].shape))
             return y
 
         shape = self.shape() if self.take(",") else None

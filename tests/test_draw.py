@@ -339,3 +339,14 @@ def test_what_is_too_large_is_refused_at_once_and_can_be_forced():
     with pytest.raises(ValueError, match="max_nodes"):
         ag.draw(y, max_nodes=10)
     assert len(boxes(ag.draw(y, max_nodes=None, engine="built in").svg)) == 21
+
+
+def test_derivatives_of_an_earlier_backward_pass_have_no_labels() -> None:
+    a, b = (ag.Tensor(x, requires_grad=True) for x in (1.0, 2.0))
+    with ag.trace() as run:
+        first = a * b
+        first.backward()
+        second = a * 3.0
+        second.backward()
+    labels = [arrow.label for arrow in ag.draw(run, derivatives=True).diagram.arrows]
+    assert labels == ["", "", "3"]

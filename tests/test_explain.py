@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.explain import explain
-from autograd_mini.explain.explanation import Explanation, text_of
-from autograd_mini.symbols import Symbol
+from autograd_mini.explain.explanation import Explanation
+from autograd_mini.symbols import Symbol, write
 
 Array = Any
 
@@ -81,7 +81,7 @@ def assert_lines_are_right(run: ag.Trace, wrt: Any = None, **options: Any) -> Ex
 def formulas(explanation: Explanation, phase: str = "backward") -> list[str]:
     """The lines of one phase, as plain text without the shapes."""
     lines = explanation.forward if phase == "forward" else explanation.backward
-    return [f"{line.name} = {text_of(line.symbol)}" for line in lines]
+    return [f"{line.name} = {write(line.symbol, 'text')}" for line in lines]
 
 
 # ---- the courses' systems -----------------------------------------------------------------------
@@ -643,7 +643,7 @@ def test_classes_of_labels_are_along_the_last_axis(t: Array) -> None:
         cost(Z, t)
     run.name({"W": W, "X": X, "t": t, "Z": Z})
     line, _ = assert_lines_are_right(run, simplify=True).backward
-    assert text_of(line.symbol) == "softmax(Z) - onehot(t)"
+    assert write(line.symbol, "text") == "softmax(Z) - onehot(t)"
     for labels in (np.array([0, 1]), np.array([1, 1]), np.array([1, 0])):
         found = evaluated(line.symbol, {"Z": Z.data, "t": labels}) / 2
         truth = ag.grad(lambda Z, labels=labels: cost(Z, labels))(Z.data)
@@ -705,7 +705,7 @@ def test_what_is_multiplied_by_zero_is_left_out() -> None:
         J = np.sum(h)
     run.name({"W": W, "U": U, "X": X, "J": J})
     (line,) = [x for x in assert_lines_are_right(run, simplify=True).backward if x.name == "dW"]
-    assert "0" not in text_of(line.symbol)
+    assert "0" not in write(line.symbol, "text")
 
 
 def test_what_is_repeated_and_summed_is_counted() -> None:
@@ -823,3 +823,100 @@ def test_no_examples_are_explained_too(simplify: bool) -> None:
     with ag.trace() as run:
         J = np.sum(X @ W)
     assert_lines_are_right(run.name(locals()), simplify=simplify)
+
+
+# ---- an update in the middle --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wrt", [None, ["W"]])
+def test_two_training_steps_in_one_run_are_refused_because_of_the_update(wrt: Any) -> None:
+    W, x = ag.Tensor(np.ones(3), requires_grad=True), np.arange(3.0)
+    with ag.trace() as run:
+        for _ in range(2):
+            loss = np.sum((W * x) ** 2)
+            W.grad = None
+            loss.backward()
+            with ag.no_grad():
+                W -= 0.1 * W.grad
+    with pytest.raises(ValueError, match=r"W of shape .* was written in place between its uses"):
+        ag.explain(run.name({"W": W, "x": x, "loss": loss}), wrt)
+
+
+# ---- what a reader stumbled over ----------------------------------------------------------------
+
+
+def gradients(run: ag.Trace, language: str = "text") -> list[str]:
+    """The gradients in their simplest form."""
+    lines = assert_lines_are_right(run, simplify=True).backward
+    return [f"{line.name} = {write(line.symbol, language)}" for line in lines]
+
+
+def test_a_form_that_reads_like_the_line_is_no_step() -> None:
+    W, b = tensors((3, 3), (3,))
+    X, y = data(6, 3), np.array([0, 1, 2, 0, 1, 1])
+    with ag.trace() as run:
+        logits = X @ W + b
+        loss = nn.functional.cross_entropy(logits, y)
+    explanation = explain(run.name({"W": W, "b": b, "X": X, "y": y, "logits": logits, "J": loss}))
+    assert explanation.steps == []
+    assert str(explanation).count("softmax(logits) - onehot(y)") == 1
+
+
+@pytest.mark.parametrize("product", [lambda x, M: x @ M @ x, lambda x, M: x @ (M @ x)])
+def test_a_quadratic_form_of_a_vector_has_the_gradient_of_the_lecture(product: Any) -> None:
+    (x,) = tensors((3,))
+    M = data(3, 3)
+    run = ag.trace(lambda: product(x, M)).name({"x": x, "M": M})
+    assert gradients(run) in (["dx = M^T x + M x"], ["dx = M x + M^T x"])
+
+
+def test_a_quadratic_form_of_a_column_has_no_sums_over_one_column() -> None:
+    (u,) = tensors((3, 1))
+    M = data(3, 3)
+    run = ag.trace(lambda: (u.T @ M @ u)[0, 0]).name({"u": u, "M": M})
+    assert gradients(run) == ["du = M^T u + M u"]
+    assert "sum(" not in str(explain(run))
+
+
+def test_a_sum_over_examples_beside_zeros_needs_no_index() -> None:
+    (beta,) = tensors((3,))
+    X = data(5, 2)
+    run = ag.trace(lambda: np.sum((X + beta[:2]) ** 2)).name({"X": X, "beta": beta})
+    assert gradients(run) == ["dbeta = 2 [sum(X + beta[:2], axis=0), 0]"]
+    assert "[0]" not in str(explain(run))
+    assert "[0]" not in explain(run).latex
+
+
+def test_the_guard_of_a_power_is_not_seen_in_second_derivatives() -> None:
+    x = ag.Tensor(1.3, requires_grad=True)
+    with ag.trace() as run:
+        y = x**3
+        (dy,) = ag.gradients(y, [x], create_graph=True)
+        z = dy**2
+        z.backward()
+    run.name({"x": x, "y": y, "dy": dy, "z": z})
+    for simplify in (False, True):
+        explanation = assert_lines_are_right(run, simplify=simplify)
+        assert formulas(explanation, "forward") == ["dy = 3 x^2", "z = dy^2"]
+        assert "False" not in str(explanation) + explanation.latex + "".join(explanation.python)
+    assert "False" not in ag.source(run, simplify=True)
+
+
+def test_what_is_taken_out_is_the_number_of_examples_not_one_that_happens_to_fit() -> None:
+    W1, b1, W2 = tensors((3, 4), (4,), (4, 2))
+    X, Y = data(6, 3), data(6, 2)
+    run = ag.trace(lambda: np.sum((np.maximum(0, X @ W1 + b1) @ W2 - Y) ** 2) / 6)
+    run.name({"W1": W1, "b1": b1, "W2": W2, "X": X, "Y": Y})
+    assert gradients(run) == [
+        "du1 = 2 (u1 W2 - Y) W2^T",
+        "dW2 = (1 / 3) u1^T (u1 W2 - Y)",
+        "db1 = (1 / 6) sum(du1 (.) (u1 > 0), axis=0)",
+        "dW1 = (1 / 6) X^T (du1 (.) (u1 > 0))",
+    ]
+
+
+def test_a_mean_over_windows_is_explained_too() -> None:
+    (x,) = tensors((2, 1, 4, 4))
+    run = ag.trace(lambda: np.sum(nn.functional.avg_pool2d(x, 2))).name({"x": x})
+    for simplify in (False, True):
+        assert_lines_are_right(run, simplify=simplify)

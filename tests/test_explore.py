@@ -811,6 +811,25 @@ def test_a_convention_is_named() -> None:
     assert brief["lines"][0]["words"] == "right"
 
 
+def test_the_true_gradient_stands_in_the_scale_of_the_one_by_hand() -> None:
+    run, v = network()
+    dZ2 = v["A2"].data - v["Y"]
+    dZ1 = v["W2"].data.T @ dZ2 * (1 - v["A1"].data)
+    hand = {"dZ2": dZ2, "dW2": dZ2 @ v["A1"].data.T / 5, "dZ1": dZ1}
+    found = record(run, ag.compare(v["J"], hand, v | {"m": 5}))["manual"]["lines"]
+    second, weights, first = found
+    for line, name in (second, "Z2"), (first, "Z1"):
+        true = run[name].gradient.array * 5
+        assert line["factor"] == "m = 5"
+        np.testing.assert_allclose(array(line["true"]), true, rtol=1e-12)
+        np.testing.assert_allclose(array(line["numerical"]), true, rtol=1e-6)
+    worst = first["worst"][0]
+    assert array(first["true"])[tuple(worst["at"])] == worst["true"]
+    assert (weights["factor"], weights["true"]) == ("", None)
+    for line in record(run, ag.compare(v["J"], hand, v | {"m": 5}, hint=0))["manual"]["lines"]:
+        assert line["factor"] == ("" if line["name"] == "dW2" else "5")
+
+
 def test_what_is_said_of_a_line_stands_at_the_line_alone() -> None:
     run, v = network()
     manual = record(run, by_hand(v) | {"dQ": np.ones(2)})["manual"]

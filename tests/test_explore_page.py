@@ -14,7 +14,7 @@ from browser import chromium, complaints, opened, requested  # noqa: F401 - a fi
 from hostile import NAMES
 
 import autograd_mini as ag
-from autograd_mini import nn
+from autograd_mini import nn, optim
 from autograd_mini.explore import explore
 from autograd_mini.trace import Trace
 
@@ -255,6 +255,74 @@ def test_the_boxes_of_the_graph_are_reached_by_tab_and_arrow_keys(page: Any, pla
     names = {str(node["id"]): node["name"] for node in recorded(plain)["nodes"]}
     press(page, "\ue007")  # enter
     assert title(page) == names[at]
+
+
+def neuron() -> Trace:
+    """A single neuron: all its quantities are one number."""
+    w1, w2, b = (ag.Tensor(x, requires_grad=True) for x in (-3.0, 1.0, 6.88))
+    x1, x2 = 2.0, 0.5
+    with ag.trace() as run:
+        n = x1 * w1 + x2 * w2 + b
+        o = np.tanh(n)
+        L = (o - 1.0) ** 2
+        L.backward()
+    return run.name({"w1": w1, "w2": w2, "b": b, "x1": x1, "x2": x2, "n": n, "o": o, "L": L})
+
+
+def second_derivative() -> Trace:
+    """A gradient of a gradient: some numbers on the way have none."""
+    x = ag.Tensor(1.3, requires_grad=True)
+    with ag.trace() as run:
+        y = x**3 * np.sin(x)
+        (dy,) = ag.gradients(y, [x], create_graph=True)
+        z = dy**2
+        z.backward()
+    return run.name({"x": x, "y": y, "dy": dy, "z": z})
+
+
+def training() -> Trace:
+    """Three steps of gradient descent: the first two have no gradient of the last cost."""
+    rng = np.random.default_rng(9)
+    X = rng.normal(size=(8, 2))
+    y = X @ np.array([[2.0], [-1.0]]) + 0.5
+    W = ag.Tensor(np.zeros((2, 1)), requires_grad=True)
+    b = ag.Tensor(0.0, requires_grad=True)
+    optimizer = optim.SGD([W, b], lr=0.1)
+    with ag.trace() as run:
+        for _ in range(3):
+            loss = np.mean((X @ W + b - y) ** 2)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    return run.name({"X": X, "y": y, "W": W, "b": b, "loss": loss})
+
+
+@pytest.mark.parametrize("program", [neuron, second_derivative, training])
+def test_every_box_and_every_step_is_shown_without_an_error(
+    page: Any, folder: Path, program: Any
+) -> None:
+    path = explore(program(), path=folder / f"{program.__name__}.html")
+    opened(page, path)
+    data = recorded(path)
+    titles = names_of(data)
+    values = {node["id"]: node["value"]["data"][0] for node in data["nodes"]}
+    for position in range(len(titles) + 1):
+        go(page, position)
+        assert complaints(page) == [], position
+        assert position == 0 or title(page) == titles[position - 1]
+        assert one(page, "#position").text.startswith(f"Step {position} " if position else "Start")
+        page.execute_script(
+            "document.querySelectorAll('#panel td[data-index]').forEach(cell => cell.click())"
+        )
+        assert complaints(page) == [], position
+    for start in (0, len(titles)):
+        for box in every(page, ".box"):
+            go(page, start)
+            page.execute_script("arguments[0].dispatchEvent(new MouseEvent('click'))", box)
+            assert complaints(page) == [], box.get_attribute("aria-label")
+            assert "current" in box.get_attribute("class").split()
+            shown = float(one(page, "#panel .full").get_attribute("data-value"))
+            assert start or shown == values[int(box.get_attribute("data-node"))]
 
 
 def test_search_finds_a_quantity(page: Any, plain: Path) -> None:
@@ -521,6 +589,29 @@ def test_a_convention_is_named(page: Any, run: Trace, folder: Path) -> None:
     assert "right, times m = 5" in one(page, "#checks .check").text
     one(page, "#checks .check").click()
     assert "right, times m = 5" in one(page, "#panel .verdict h3").text
+
+
+def test_true_numbers_are_in_the_scale_of_those_by_hand(
+    page: Any, run: Trace, folder: Path
+) -> None:
+    dZ2 = run["A2"].array - run["Y"].array
+    wrong = run["W2"].array.T @ dZ2 * (1 - run["A1"].array)
+    opened(page, explore(run, {"dZ2": dZ2, "dZ1": wrong}, folder / "scale.html"))
+    assert title(page) == "dZ1"
+    captions = [found.text for found in every(page, "#panel .verdict .arrays figcaption")]
+    assert captions[:2] == ["your dZ1 4 \u00d7 5", "true dZ1 (times m = 5) 4 \u00d7 5"]
+    assert run["Z1"].gradient is not None
+    (right,) = tables(page, "true")
+    true = 5 * run["Z1"].gradient.array
+    np.testing.assert_allclose(numbers(right, true), true, rtol=1e-12)
+    assert right["name"] == "5 \u00b7 dZ1"
+    one(page, "#panel .verdict summary").click()
+    assert "by central differences (times m = 5)" in one(page, "#panel details figcaption").text
+    (numerical,) = tables(page, "numerical")
+    np.testing.assert_allclose(numbers(numerical, true), true, rtol=1e-6)
+    (own,) = tables(page, "contribution")  # what follows is about the gradient itself
+    np.testing.assert_array_equal(numbers(own, true), run["Z1"].gradient.array)
+    assert complaints(page) == []
 
 
 # ---- looks -------------------------------------------------------------------------------------

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import gc
+import itertools
+import random
 import threading
 import warnings
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial, wraps
 from types import ModuleType, SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -944,7 +948,6 @@ READING: dict[str, Callable[[Any], Any]] = {
     "where": lambda x: np.where(x > 0)[0],
     "bincount": lambda x: np.bincount(x.astype(int) * 0),
     "mask": lambda x: x[x > 0],
-    "take": lambda x: np.take(x, np.argsort(x).astype(np.int32)),
     "outside": lambda x: x * float(outside[0]),
     "data outside": lambda x: x * outside.data,
     "a number outside": lambda x: x * outside.item() if outside.size == 1 else x * outside.tolist(),
@@ -1154,12 +1157,13 @@ def test_ops_of_the_user_stay_whole_and_read_what_they_hold_anew() -> None:
 
 def test_nothing_of_a_capture_is_left_alive_but_what_a_replay_needs() -> None:
     seen: deque[weakref.ref[Any]] = deque()
+    note = seen.append  # of which a capture does not see that it changes something
     w = ag.Tensor(np.ones(3), requires_grad=True)
 
     def function(x: Array) -> Any:
         hidden = np.tanh(w * x)
-        seen.append(weakref.ref(hidden))
-        seen.append(weakref.ref(array_of(hidden)))
+        note(weakref.ref(hidden))
+        note(weakref.ref(array_of(hidden)))
         return np.sum(hidden * 2)
 
     gc.disable()
@@ -1339,3 +1343,379 @@ def test_take_with_indices_that_are_arguments_is_replayed_with_new_ones() -> Non
         found = taken(np.array(indices))
         np.testing.assert_array_equal(found.data, table.data[indices])
     assert taken.captures == 2
+
+
+# ---- what a run does beside its steps -----------------------------------------------------------
+
+
+OF_THE_SYSTEM = random.SystemRandom()
+
+
+def drawing_functions() -> dict[str, Callable[[Array], Any]]:
+    """Functions that draw or count in plain Python, so that no replay can stand for them."""
+    generator, old = np.random.default_rng(0), np.random.RandomState(0)
+    pure_python, count = random.Random(0), itertools.count()
+    drop = nn.Dropout(0.5, rng=np.random.default_rng(0))
+    return {
+        "generator": lambda x: x * 2 if generator.random() < 0.7 else x * 3,
+        "mask": lambda x: x * (generator.random(3) < 0.1),
+        "bits": lambda x: x * 2 if generator.bit_generator.random_raw() % 4 else x * 3,
+        "old": lambda x: x * 2 if old.rand() < 0.7 else x * 3,
+        "python": lambda x: x * 2 if pure_python.random() < 0.7 else x * 3,
+        "count": lambda x: x * 2 if next(count) % 7 else x * 3,
+        "layer": lambda x: drop(x) if drop.rng.random() < 0.7 else x * 3,
+    }
+
+
+@pytest.mark.parametrize("name", drawing_functions())
+def test_what_draws_or_counts_in_plain_python_is_not_replayed(name: str) -> None:
+    plain, step = drawing_functions()[name], ag.compile(drawing_functions()[name])
+    with pytest.warns(RuntimeWarning, match="draws or counts in plain Python, by a "):
+        found = [bits(step(np.ones(3))) for _ in range(30)]
+    assert found == [bits(plain(np.ones(3))) for _ in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("draw", "source"),
+    [
+        (lambda: np.random.rand(), "RandomState"),  # noqa: NPY002
+        (lambda: random.random(), "Random"),
+        (lambda: OF_THE_SYSTEM.random(), "SystemRandom"),
+    ],
+)
+def test_what_draws_from_a_module_is_not_replayed(draw: Callable[[], float], source: str) -> None:
+    step = ag.compile(lambda x: x * 2 if draw() < 2 else x)
+    x = np.ones(3)
+    with pytest.warns(RuntimeWarning, match=f"by a {source}, "):
+        assert [step(x)[0].item() for _ in range(4)] == [2] * 4
+    assert step.captures == 4
+
+
+def test_draws_of_a_users_kernel_that_is_given_its_generator_are_replayed() -> None:
+    @ag.primitive("$x", x=lambda g: g)
+    def noisy(x: Array, *, rng: Any) -> Array:
+        return x + rng.standard_normal(x.shape)
+
+    rng, other = np.random.default_rng(0), np.random.default_rng(0)
+    step = ag.compile(lambda x: noisy(x, rng=rng))
+    for (x,) in vectors(6):
+        assert bits(step(x)) == bits(x + other.standard_normal(3))
+    assert step.captures == 2
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_replay_reads_anew_the_array_that_backward_starts_with(dtype: Any) -> None:
+    weights = np.ones(3, dtype)
+    w = ag.Tensor(np.arange(3.0), requires_grad=True)
+
+    def by_backward(x: Array) -> Any:
+        w.grad = None
+        (w * w * x).backward(weights)
+        return w.grad * 1
+
+    def by_gradients(x: Array) -> Any:
+        return ag.gradients(w * w * x, w, weights)
+
+    for function in (by_backward, by_gradients):
+        step = ag.compile(function)
+        for number in (1, 1, 2, 2, 3):
+            weights[:] = number
+            np.testing.assert_array_equal(step(np.full(3, 5.0)).data, 10 * number * w.data)
+        assert step.captures < 4
+    with pytest.raises(ValueError, match="a cotangent has the shape of its tensor"):
+        ag.compile(lambda x: ag.gradients(w * x, w, weights[:2]))(np.ones(3))
+
+
+def test_a_result_made_in_plain_numpy_is_no_constant_of_the_program() -> None:
+    w = ag.Tensor(np.ones(3), requires_grad=True)
+    held = np.zeros(3)
+
+    def function(x: Array) -> Any:
+        made = np.arange(3.0)
+        w.grad = None
+        np.sum(w).backward()
+        return made, x * made, made[1:], held
+
+    step = ag.compile(function)
+    for _ in range(5):
+        made, product, part, same = step(np.ones(3))
+        assert made.tolist() == product.tolist() == [0, 1, 2]
+        assert part.tolist() == [1, 2]
+        assert w.grad is not None
+        assert w.grad.tolist() == [1, 1, 1]
+        for result in (made, product, part, w.grad):
+            result.data[...] = 9
+        same.data[...] += 1  # which is what the function holds
+    assert held.tolist() == [5, 5, 5]
+
+
+@pytest.mark.filterwarnings("ignore:.*run anew:RuntimeWarning")
+def test_a_function_that_sets_what_becomes_of_overflows_is_not_replayed() -> None:
+    def function(x: Array) -> Any:
+        with np.errstate(over="raise"):
+            return np.exp(x)
+
+    step = ag.compile(function)
+    for _ in range(4):
+        step(np.ones(2))
+    with pytest.raises(FloatingPointError):
+        step(np.array([1000.0, 1.0]))
+    with np.errstate(over="ignore"):  # around the call it does no harm
+        step = ag.compile(lambda x: np.exp(x))
+        for _ in range(4):
+            assert step(np.array([1000.0, 1.0]))[0].item() == np.inf
+    assert step.captures == 2
+
+
+@pytest.mark.parametrize(
+    "differentiated",
+    [
+        lambda x, p: ag.grad(lambda q: np.sum(q**3 * x))(p),
+        lambda x, p: ag.value_and_grad(lambda q: np.sum(q**3 * x))(p),
+        lambda x, p: ag.hvp(lambda q: np.sum(q**3 * x), p, x),
+        lambda x, p: ag.jacobian(lambda q: q**3 * x)(p),
+        lambda x, p: ag.hessian(lambda q: np.sum(q**3 * x))(p),
+        lambda x, p: ag.vjp(lambda q: q**3 * x, p)[1](x)[0],
+        lambda x, p: ag.jvp(lambda q: q**3 * x, [p], [x]),
+    ],
+)
+def test_derivatives_by_plain_arrays_from_outside_are_compiled(
+    differentiated: Callable[[Array, Array], Any],
+) -> None:
+    p = normal(3)
+    step = ag.compile(lambda x: differentiated(x, p))
+    for number, (x,) in enumerate(vectors(6)):
+        if number > 2:
+            p[:] = number
+        assert bits(step(x)) == bits(differentiated(x, p))
+    assert step.captures == 2
+
+
+def test_a_refused_index_says_how_to_write_it() -> None:
+    table = np.eye(3)
+    layer, other = [nn.Linear(3, 3, rng=np.random.default_rng(i)) for i in range(2)]
+    with pytest.raises(ValueRead, match=r"ag.Tensor\(table\)\[index\]"):
+        ag.compile(lambda y: table[y])(np.array([0, 2]))
+    with pytest.raises(ValueRead, match=r"instead of w.data or load_state_dict"):
+        ag.compile(lambda x: layer.load_state_dict(other.state_dict()) or x)(np.ones(3))
+    step = ag.compile(lambda y: ag.Tensor(table)[y])
+    for y in ([0, 2], [1, 1], [2, 0]):
+        assert step(np.array(y)).tolist() == table[y].tolist()
+
+
+# ---- what a function reaches in other ways than by a name ---------------------------------------
+
+
+def assert_noticed(change: Callable[[], Any], function: Callable[..., Any], *args: Any) -> Any:
+    """That a compiled function goes on as the function itself does after a change."""
+    step = ag.compile(function)
+    for _ in range(4):
+        assert bits(step(*args)) == bits(function(*map(as_tensor, args)))
+    assert step.captures == 2
+    change()
+    for _ in range(4):
+        assert bits(step(*args)) == bits(function(*map(as_tensor, args)))
+    assert step.captures == 4
+    return step
+
+
+def as_tensor(x: Any) -> Any:
+    """An argument as the function gets it."""
+    return ag.Tensor(x) if isinstance(x, np.ndarray) else x
+
+
+class Weighing:
+    factor = 2.0
+
+    def __init__(self) -> None:
+        self.first = self.second = 1.0
+
+    @ag.compile
+    def step(self, x: Array) -> Any:
+        return x * self.first + self.inner(x)
+
+    def inner(self, x: Array) -> Any:
+        return x * self.second * self.factor
+
+    def __matmul__(self, x: Array) -> Any:
+        return x * self.second
+
+
+def weighed(x: Array, weighing: Any) -> Any:
+    return x * weighing.first
+
+
+@pytest.mark.parametrize("name", ["first", "second", "factor"])
+def test_attributes_of_self_are_noticed_in_a_compiled_method(name: str) -> None:
+    weighing, x = Weighing(), normal(3)
+    for value in (3.0, 5.0):
+        for _ in range(4):
+            expected = x * weighing.first + x * weighing.second * weighing.factor
+            assert bits(weighing.step(x)) == bits(expected)
+        setattr(weighing, name, value)
+
+
+def test_what_arguments_hold_is_noticed() -> None:
+    x = normal(3)
+    weighing = Weighing()
+    assert_noticed(lambda: setattr(weighing, "first", 3.0), lambda w, x: x * w.first, weighing, x)
+    assert_noticed(
+        lambda: setattr(weighing, "first", 4.0), lambda w, x: weighed(x, w[0]), [weighing], x
+    )
+    scale = 2.0
+
+    def scaled(x: Array) -> Any:
+        return x * scale
+
+    def change() -> None:
+        nonlocal scale
+        scale = 3.0
+
+    assert_noticed(change, lambda f, x: f(x), scaled, x)
+    assert_noticed(lambda: setattr(weighing, "first", 5.0), partial(weighed, weighing=weighing), x)
+    kept = {1.0}
+    assert_noticed(lambda: kept.add(2.0), lambda kept, x: x * len(kept), kept, x)
+
+
+def test_attributes_that_hold_the_same_object_are_noticed_one_by_one() -> None:
+    x = normal(3)
+    for name in ("first", "second"):
+        weighing = Weighing()
+        assert_noticed(
+            lambda name=name, weighing=weighing: setattr(weighing, name, 7.0),
+            lambda x, weighing=weighing: x * weighing.first + weighing.inner(x),
+            x,
+        )
+
+
+def test_an_attribute_that_hides_one_of_the_class_is_noticed() -> None:
+    weighing = Weighing()
+    assert_noticed(
+        lambda: setattr(weighing, "factor", 3.0), lambda x: x * weighing.factor, normal(3)
+    )
+
+
+def test_what_operators_and_helpers_read_is_noticed() -> None:
+    weighing, x = Weighing(), normal(3)
+    assert_noticed(lambda: setattr(weighing, "second", 3.0), lambda x: weighing @ x, x)
+    assert_noticed(lambda: setattr(weighing, "first", 3.0), lambda x: weighed(x, weighing), x)
+    assert_noticed(
+        lambda: setattr(weighing, "first", 2.0),
+        lambda x: x * getattr(weighing, "first"),  # noqa: B009
+        x,
+    )
+    several = {"one": weighing}
+    assert_noticed(
+        lambda: setattr(weighing, "first", 4.0),
+        lambda x: weighed(x, several["one"]) + several["one"].second,
+        x,
+    )
+
+
+def test_a_decorator_is_looked_into_as_well_as_what_it_wraps() -> None:
+    for name in ("outer", "inner"):
+        scales = {"outer": 2.0, "inner": 2.0}
+
+        def doubled(function: Callable[..., Any]) -> Callable[..., Any]:
+            @wraps(function)
+            def wrapper(x: Array) -> Any:
+                return function(x) * scales["outer"]  # noqa: B023 - it is called in its round
+
+            return wrapper
+
+        @doubled
+        def function(x: Array) -> Any:
+            return x * scales["inner"]  # noqa: B023
+
+        assert_noticed(
+            lambda scales=scales, name=name: scales.update({name: 3.0}), function, normal(3)
+        )
+        scales["inner"] = 2.0
+        inside = ag.compile(function)
+        assert_noticed(
+            lambda scales=scales: scales.update(inner=5.0),
+            lambda x, inside=inside: inside(x) + 1,
+            normal(3),
+        )
+
+
+def test_places_of_objects_and_entries_of_all_containers_are_noticed() -> None:
+    @dataclass(slots=True)
+    class Settings:
+        scale: float = 2.0
+
+    settings, x = Settings(), normal(3)
+    assert_noticed(lambda: setattr(settings, "scale", 3.0), lambda x: x * settings.scale, x)
+    many, pairs = [1.0] * 150, {number: float(number) for number in range(150)}
+    assert_noticed(lambda: many.insert(3, 9.0), lambda x: x * many[3], x)
+    assert_noticed(lambda: many.__setitem__(3, 5.0), lambda x: x * many[3], x)
+    assert_noticed(lambda: pairs.update({3: 5.0}), lambda x: x * pairs[3], x)
+    active, queue = {1, 2}, deque([1.0, 2.0])
+    assert_noticed(lambda: active.add(3), lambda x: x * (2.0 if 3 in active else 1.0), x)
+    assert_noticed(lambda: queue.append(7.0), lambda x: x * queue[-1], x)
+
+
+def test_a_list_of_very_many_objects_is_not_trusted() -> None:
+    spaces = [SimpleNamespace(scale=2.0) for _ in range(150)]
+    step = ag.compile(lambda x: x * spaces[3].scale)
+    for _ in range(2):
+        step(np.ones(3))
+    with pytest.warns(RuntimeWarning, match="a list of 150 objects, which are too many"):
+        step(np.ones(3))
+    for scale in (3.0, 4.0):
+        spaces[3].scale = scale
+        assert bits(step(np.ones(3))) == bits(np.full(3, scale))
+
+
+def test_all_settings_of_the_layers_are_noticed() -> None:
+    image, x = normal(1, 1, 6, 6), normal(2, 4)
+    convolution = nn.Conv2d(1, 2, 3, rng=np.random.default_rng(0))
+    pooling = nn.MaxPool2d(2)
+    linear = nn.Linear(4, 3, bias=False, rng=np.random.default_rng(0))
+    dropout = nn.Dropout(0.5, rng=np.random.default_rng(0))
+    for layer, name, value, images in [
+        (convolution, "padding", (1, 1), image),
+        (convolution, "stride", (2, 2), image),
+        (pooling, "kernel_size", (3, 3), image),
+        (pooling, "stride", (1, 1), image),
+        (linear, "bias", ag.Tensor(np.ones(3)), x),
+    ]:
+        assert_noticed(
+            lambda layer=layer, name=name, value=value: setattr(layer, name, value),
+            lambda x, layer=layer: layer(x),
+            images,
+        )
+    step = ag.compile(lambda x: dropout(x))
+    for seed in (1, 2):
+        dropout.rng = np.random.default_rng(seed)
+        found = [bits(step(x)) for _ in range(4)]
+        dropout.rng = np.random.default_rng(seed)
+        assert found == [bits(dropout(ag.Tensor(x))) for _ in range(4)]
+
+
+def test_a_gradient_of_another_shape_is_not_added_to_as_if_it_were_the_same() -> None:
+    w = ag.Tensor(np.ones((2, 3)), requires_grad=True)
+
+    def step(x: Array) -> Any:
+        np.sum(w * x).backward()
+        return w.grad
+
+    compiled_step = ag.compile(step)
+    x = normal(2, 3)
+    for gradient in (np.ones((2, 3)), np.ones((2, 3)), np.ones((2, 3)), np.ones(3), np.ones(())):
+        w.grad = ag.Tensor(gradient)
+        try:
+            expected = bits(step(ag.Tensor(x)))
+        except ValueError as error:
+            expected = str(error)
+        w.grad = ag.Tensor(gradient)
+        try:
+            found = bits(compiled_step(x))
+        except ValueError as error:
+            found = str(error)
+        assert found == expected
+    w.grad = ag.Tensor(np.ones((2, 3), np.float32))
+    expected = bits(step(ag.Tensor(x)))
+    w.grad = ag.Tensor(np.ones((2, 3), np.float32))
+    assert bits(compiled_step(x)) == expected
+    assert compiled_step.captures > 2

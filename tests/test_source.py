@@ -1133,3 +1133,15 @@ def test_a_run_made_of_a_graph_with_unknown_values_is_refused(rng: np.random.Gen
     J = np.sum((x + rng.normal(size=3)) * 2.0)
     with pytest.raises(ValueError, match="the record does not suffice"):
         source(ag.Trace.of_graph(J, {"x": x, "J": J}))
+
+
+def test_programs_are_written_where_the_layers_were_never_imported() -> None:
+    code = (
+        "import autograd_mini as ag, numpy as np\n"
+        "x = ag.Tensor(np.array([1.0, 2.0]), requires_grad=True)\n"
+        "run = ag.trace(lambda: (1 - x[0]) ** 2 + 100 * (x[1] - x[0] ** 2) ** 2)\n"
+        "print(ag.source(run.name({'x': x}), simplify=True))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "def cost_and_gradients(x):" in done.stdout

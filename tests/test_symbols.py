@@ -767,6 +767,36 @@ def test_a_convolution_has_a_bias_if_it_is_given_one() -> None:
     assert write(pool, "latex") == r"\mathrm{maxpool}_{\text{kernel 2, stride 1}}\left(x\right)"
 
 
+@pytest.mark.parametrize(
+    ("stride", "words"), [(None, ""), (1, r",\,\text{stride 1}"), (2, r",\,\text{stride 2}")]
+)
+def test_a_mean_over_windows_has_one_subscript(stride: int | None, words: str) -> None:
+    def cost(at: Recorded, x: Any) -> Any:
+        at["y"] = y = ag.nn.functional.max_pool2d(x, 2, stride=stride)
+        return np.sum(y)
+
+    recorded = Recorded(cost, x=np.arange(16.0).reshape(1, 1, 4, 4))
+    latex = recorded.gradient("x", "latex", "y")
+    pool = rf"\mathrm{{maxpool}}_{{\text{{kernel 2{f', stride {stride}' if stride else ''}}}}}"
+    assert latex == rf"\mathrm{{mean}}_{{[x = y]{words}}}^T \left(dy\right)"
+    assert write(definition_of(recorded.run["y"]), "latex") == rf"{pool}\left(x\right)"
+
+
+def test_sums_one_after_the_other_are_one_sum() -> None:
+    def cost(at: Recorded, weight: Any, bias: Any) -> Any:
+        at["f"] = f = ag.nn.functional.conv2d(np.ones((2, 1, 4, 4)), weight, bias)
+        return np.sum(f**2)
+
+    recorded = Recorded(cost, weight=np.ones((3, 1, 2, 2)), bias=np.zeros(3))
+    assert recorded.gradient("bias", "text", "f") == "sum(df, axis=(0, 2, 3))"
+    assert recorded.gradient("bias", "latex", "f") == r"\textstyle\sum_{\text{axes 0, 2, 3}} df"
+    x = named("x", np.ones((2, 3, 4)))
+    kept = ops.reduce_sum(x, axis=1, keepdims=True)
+    assert write(ops.reduce_sum(kept, axis=(0,), keepdims=False), "text") == (
+        "sum(sum(x, axis=1), axis=0)"
+    )
+
+
 def test_two_numbers_are_one_where_code_need_not_be_exact() -> None:
     symbol = ops.multiply(0.5, ops.multiply(ops.multiply(3, A), B))
     assert write(symbol, "python") == "0.5 * (3 * A * B)"

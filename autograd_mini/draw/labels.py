@@ -340,8 +340,8 @@ def local_derivatives(
     for call in reversed(item.calls):
         for position, operand in enumerate(call.operands):
             pull = reading.pulls.get((call, position))
-            if pull is None or call.output not in upstream:
-                continue
+            if pull is None or pull.call.output.gradient is None or call.output not in upstream:
+                continue  # or the gradient was one of an earlier backward pass
             if unit.shape != item.value.shape != operand.shape:
                 continue
             share = share_of(pull, upstream[call.output], known)

@@ -67,13 +67,18 @@ def explain(
     """
     from .explanation import Explanation
     from .lines import Derivation
+    from .program import refuse_writes
 
-    cost, wanted = a_run(run).differentiated(wrt)
-    if not wanted:
-        raise ValueError(
-            f"there is nothing to differentiate {cost.name or 'the cost'} by: name a quantity in "
-            f"wrt, or use a Tensor with requires_grad=True"
-        )
+    try:
+        cost, wanted = a_run(run).differentiated(wrt)
+        if not wanted:
+            raise ValueError(
+                f"there is nothing to differentiate {cost.name or 'the cost'} by: name a quantity "
+                f"in wrt, or use a Tensor with requires_grad=True"
+            )
+    except ValueError:
+        refuse_writes(run, run.forward)  # an update in the middle is the better reason
+        raise
     return Explanation(Derivation(run, cost, wanted, simplify), numbers)
 
 

@@ -120,11 +120,11 @@ class Explanation:
     def _rows(self, line: Line, width: int) -> Iterable[tuple[str, str, str]]:
         """One line with its other forms and its numbers."""
         start = f"  {clean(line.name):<{width}} = "
-        yield start + text_of(line.symbol), shape_of(line.shape), ""
+        yield start + write(line.symbol, "text"), shape_of(line.shape), ""
         indent = " " * (len(start) - 2) + "= "
         if not self.simplified:
             for step in line.steps:
-                yield indent + text_of(step.symbol), reason(step), ""
+                yield indent + write(step.symbol, "text"), reason(step), ""
         if self._numbers:
             if is_of_numbers(line.symbol):
                 yield indent + write(line.symbol, "text", of_numbers), "", ""
@@ -217,11 +217,6 @@ class Explanation:
 
     def __repr__(self) -> str:
         return str(self)
-
-
-def text_of(symbol: Symbol) -> str:
-    """A formula as text."""
-    return re.sub(r"one_hot\((.*?), classes=\d+, along=\d+\)", r"onehot(\1)", write(symbol, "text"))
 
 
 def is_of_numbers(formula: Symbol) -> bool:

@@ -364,16 +364,19 @@ class Derivation:
             term = Term(term.c * scale, term.core)
             scale = ONE
         elif scale == ONE:
-            scale = self._mean(term.c, value)
+            scale = self._mean(term, value)
             term = Term(term.c / scale, term.core)
         self.scales[value] = scale
         for step in steps:
             step.symbol = self.algebra.symbol(term, value.shape)
         return self.algebra.symbol(term, value.shape), steps
 
-    def _mean(self, c: Constant, value: Value) -> Constant:
+    def _mean(self, term: Term, value: Value) -> Constant:
         """The 1/n of a mean in a constant; 1 if there is none."""
+        c = term.c
         for k in (1.0, 2.0, 0.5) if 0 < abs(c) < 1 else ():
+            if k == 2 and term.core is None:
+                continue  # nothing has been squared yet that the 2 could come from
             n = k / abs(c)
             if n.powers:
                 counts = n.above == n.below and all(power > 0 for power in n.powers.values())
@@ -547,9 +550,14 @@ def tidy(formula: Symbol) -> Symbol:
     for part in parts(formula):
         operands = tuple([found[x] for x in part.operands])
         op, statics = part.primitive, part.statics
-        if op is ops.add and is_nothing(operands[0]) and operands[1].shape == part.shape:
-            found[part] = operands[1]  # what Python's sum() begins with
+        if op is not None and op.name == "bitwise_and" and any(map(is_never, operands)):
+            found[part] = broadcast(Symbol(np.False_), part.shape)  # the guard of a power at 0
             continue
+        if op is ops.add and any(map(is_nothing, operands)):
+            rest = operands[is_nothing(operands[0])]
+            if rest.shape == part.shape:
+                found[part] = rest
+                continue
         if op is not None and op.name in NUMBERS_IN:
             operands = without_broadcasts(operands, part.shape)
         elif op in (ops.broadcast_to, ops.reshape):
@@ -562,13 +570,16 @@ def tidy(formula: Symbol) -> Symbol:
 
 
 def is_nothing(symbol: Symbol) -> bool:
-    """Whether a formula is the whole number 0."""
-    return (
-        symbol.primitive is None
-        and symbol.name is None
-        and type(symbol.array) is int
-        and not symbol.array
-    )
+    """Whether nothing is added: what Python's sum() begins with, or a condition never holds."""
+    plain = symbol.primitive is None and symbol.name is None
+    return is_never(symbol) or (plain and type(symbol.array) is int and not symbol.array)
+
+
+def is_never(symbol: Symbol) -> bool:
+    """Whether a formula is a condition that never holds, whatever the numbers of the run are."""
+    number = unrepeated(symbol)
+    plain = number.primitive is None and number.name is None and not number.shape
+    return plain and number.dtype == bool and not number.array
 
 
 def unrepeated(symbol: Symbol) -> Symbol:

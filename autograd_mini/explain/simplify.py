@@ -381,8 +381,10 @@ class Algebra:
                 return None
         if core is None:
             return None
-        along = {"axis": core.array.ndim + axis, "keepdims": True}
-        product = self._call(ops.reduce_sum, core, **along)
+        along = core.array.ndim + axis
+        product = core
+        if core.shape[along] != 1:
+            product = self._call(ops.reduce_sum, core, axis=along, keepdims=True)
         if number is not None:
             product = self._call(ops.multiply, number, product)
         return Term(a.c * b.c, self._shaped(product, symbol))
@@ -414,14 +416,37 @@ class Algebra:
             return None
         if x.core.primitive is ops.transpose and order_of(x.core) == order_of(symbol) == (1, 0):
             return Term(x.c, x.core.operands[0])
-        swaps = [y.primitive is ops.transpose and order_of(y) == (1, 0) for y in x.core.operands]
-        if x.core.primitive is ops.matrix_product and any(swaps) and order_of(symbol) == (1, 0):
-            a, b = [
-                y.operands[0] if swapped else self._call(ops.transpose, y, **symbol.statics)
-                for y, swapped in zip(x.core.operands, swaps, strict=True)
-            ]
-            return Term(x.c, self._call(ops.matrix_product, b, a))
+        if x.core.primitive is not ops.matrix_product or order_of(symbol) != (1, 0):
+            return None
+        turned = [self._turned(y) for y in x.core.operands]
+        if not any(turned):
+            return None
+        a, b = [
+            known or self._call(ops.transpose, y, axes=None)
+            for y, known in zip(x.core.operands, turned, strict=True)
+        ]
+        return Term(x.c, self._call(ops.matrix_product, b, a))
+
+    def _turned(self, symbol: Symbol) -> Symbol | None:
+        """A transpose that need not be written; None if it must be."""
+        if symbol.primitive is ops.transpose and order_of(symbol) == (1, 0):
+            return symbol.operands[0]
+        if vector := vector_in(symbol):
+            return self._call(ops.reshape, vector, shape=symbol.shape[::-1])
         return None
+
+    def _reshape(self, symbol: Symbol, x: Term) -> Term | None:
+        """The vector ``x^T M^T`` is ``M x``."""
+        if x.core is None or x.core.primitive is not ops.matrix_product or len(symbol.shape) != 1:
+            return None
+        row, matrix = x.core.operands
+        vector = vector_in(row)
+        if vector is None or len(matrix.shape) != 2 or 1 in matrix.shape:
+            return None
+        turned = self._turned(matrix) or self._call(ops.transpose, matrix, axes=None)
+        column = self._call(ops.reshape, vector, shape=(*vector.shape, 1))
+        product = self._call(ops.matrix_product, turned, column)
+        return Term(x.c, self._call(ops.reshape, product, shape=symbol.shape))
 
     def _and(self, symbol: Symbol, a: Term, b: Term) -> Term | None:
         """Nothing, if one of two conditions never holds: the guard of a power at 0."""
@@ -490,6 +515,17 @@ def everywhere(core: Symbol | None) -> Symbol | None:
     return core.operands[0]
 
 
+def vector_in(symbol: Symbol) -> Symbol | None:
+    """The vector that is a row or a column here; None if there is none."""
+    vector, inner = None, symbol
+    while len(inner.shape) < 3 and inner.array.size == max(inner.shape, default=0):
+        vector = inner if len(inner.shape) == 1 else vector
+        if inner.primitive not in (ops.reshape, ops.transpose):
+            break
+        (inner,) = inner.operands
+    return vector if len(symbol.shape) == 2 else None
+
+
 def key_of(c: Constant) -> Key:
     """What tells constants apart that may be the same number."""
     return c.above, c.below, frozenset(c.powers.items())
@@ -532,6 +568,7 @@ RULES: dict[str, Callable[..., Term | None]] = {
     "matmul": Algebra._matmul,
     "sum": Algebra._sum,
     "transpose": Algebra._transpose,
+    "reshape": Algebra._reshape,
     "bitwise_and": Algebra._and,
     "square": Algebra._square,
     "where": Algebra._where,

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..check.compare import Comparison, compared
 from ..check.derivation import Line
+from ..check.judge import alike
 from ..check.numerical import numerical_gradient
 from ..check.replay import Array, Replay
 from ..text import clean
@@ -76,12 +77,15 @@ def manual_data(
                 "verdict": line.verdict,
                 "words": words(line, comparison),
                 "hand": array_data(line.hand, most),
+                "factor": factor(line, comparison),
+                "scale": float(line.scale),
+                "true": true_in_its_scale(line, value, most),
                 "difference": f"{difference(line):.1e}",
                 "wrong": wrong_entries(line, most),
                 "worst": worst_entries(line),
                 "formula": clean(line.formula, LONG),
                 "sentences": [clean(x, LONG) for x in sentences(line)],
-                "numerical": numerical(replay, value, most),
+                "numerical": numerical(replay, value, most, line.scale),
             }
             for line, value in lines
         ],
@@ -104,8 +108,8 @@ def same_value(line: Line, ids: Mapping[Value, int]) -> Value:
     return value
 
 
-def numerical(replay: Replay, value: Value, most: int) -> Data | None:
-    """The gradient by central differences, of a small array."""
+def numerical(replay: Replay, value: Value, most: int, scale: float) -> Data | None:
+    """The gradient by central differences, of a small array, in the scale of the one by hand."""
     if value.array.size > NUMERICAL or not replay.is_faithful:
         return None
     calls, seed = replay.after(value), replay.seed[replay.cost]
@@ -113,7 +117,8 @@ def numerical(replay: Replay, value: Value, most: int) -> Data | None:
     def cost(x: Array) -> float:
         return float(np.sum(replay.forward(calls, {value: x})[replay.cost] * seed))
 
-    return array_data(np.asarray(numerical_gradient(cost, value.array.astype(float))), most)
+    found = numerical_gradient(cost, value.array.astype(float))
+    return array_data(np.asarray(found * scale), most)
 
 
 def words(line: Line, comparison: Comparison) -> str:
@@ -122,6 +127,23 @@ def words(line: Line, comparison: Comparison) -> str:
         row = comparison.rows[comparison.lines.index(line)]
         return clean(row[comparison.header.index("verdict")])
     return {"convention": "right", "follows": "may follow from it"}.get(line.verdict, line.verdict)
+
+
+def factor(line: Line, comparison: Comparison) -> str:
+    """What a gradient by hand is multiplied by, by convention: ``m = 5``; "" if by nothing."""
+    if alike(line.scale, 1.0):
+        return ""
+    same = [other for other in comparison.lines if alike(other.scale, line.scale)]
+    named = (words(other, comparison).partition(", times ")[2] for other in same)
+    return next(filter(None, named), f"{line.scale:.6g}")
+
+
+def true_in_its_scale(line: Line, value: Value, most: int) -> Data | None:
+    """The true gradient times the constant of the one by hand; None if there is no such."""
+    if alike(line.scale, 1.0):
+        return None
+    assert value.gradient is not None  # only such values are compared
+    return array_data(np.asarray(value.gradient.array * line.scale), most)
 
 
 def difference(line: Line) -> float:

@@ -766,6 +766,9 @@
 
   const signsOf = { right: "\u2713", convention: "\u2713", wrong: "\u2717", follows: "\u21b3" };
 
+  /** By which factor a gradient by hand and what stands beside it are larger: ` (times m = 5)`. */
+  const timesOf = (line) => (line.factor ? ` (times ${line.factor})` : "");
+
   /** The entries of a large array that are off most. */
   function worstTable(line) {
     const cell = (number) => make("td", { "data-value": full(number), title: full(number) },
@@ -775,7 +778,7 @@
       make("div", { class: "scroll", tabindex: "0", role: "group",
         "aria-label": `${line.name}, the entries that are off most` },
       make("table", { "data-of": "worst" },
-        make("thead", {}, make("tr", {}, ...["entry", "yours", "true"].map((text) =>
+        make("thead", {}, make("tr", {}, ...["entry", "yours", `true${timesOf(line)}`].map((text) =>
           make("th", { scope: "col" }, text)))),
         make("tbody", {}, ...line.worst.map(({ at, hand, true: right }) => make("tr", {},
           make("th", { scope: "row" }, indexText(at)), cell(hand), cell(right)))))));
@@ -785,18 +788,20 @@
     const first = manual.first_wrong === line.node;
     const alike = line.hand.shape.join() === node.gradient.shape.join();
     const wrong = new Set(line.wrong);
+    const times = timesOf(line);
+    const scaled = line.factor ? `${short(line.scale)} \u00b7 ${line.name}` : line.name;
     const tables = [
       table(line.hand, `your ${line.name}`, { of: "hand", follow: alike, choose: alike, wrong,
         kind: "hand", title: make("span", { class: "role" }, `your ${line.name}`) }),
-      table(node.gradient, line.name, { of: "true", follow: true, choose: true,
-        title: make("span", { class: "role" }, `true ${line.name}`) }),
+      table(line.true ?? node.gradient, scaled, { of: "true", follow: true, choose: true,
+        title: make("span", { class: "role" }, `true ${line.name}${times}`) }),
     ];
     if (!node.gradient.data && line.worst.length) tables.unshift(worstTable(line));
     const numerical = line.numerical ? make("details", {},
       make("summary", {}, "The same by central differences"),
       make("div", { class: "arrays" },
-        table(line.numerical, `${line.name} by central differences`, { of: "numerical",
-          follow: true, title: make("span", { class: "role" }, "by central differences") })))
+        table(line.numerical, `${scaled} by central differences`, { of: "numerical",
+          follow: true, title: make("span", { class: "role" }, `by central differences${times}`) })))
       : null;
     return make("section", { class: `card verdict ${line.verdict}` },
       make("h3", {}, make("span", { class: "sign", "aria-hidden": "true" }, signsOf[line.verdict]),
@@ -1034,14 +1039,11 @@
     for (const refresh of refreshers) refresh(entry);
   }
 
-  /** The entry to show first: the worst one of a wrong gradient, else the first. */
-  function firstEntry(shape, id) {
-    const line = handLines.get(id);
-    const backward = steps[state.position - 1]?.phase === "backward";
-    const worst = backward && line && line.worst.length ? line.worst[0].at : [];
-    const tensor = nodes.get(id)?.gradient;
-    return worst.length === shape.length && shownAt(tensor, placeOf(worst, shape)) >= 0
-      ? worst : shape.map(() => 0);
+  /** The entry to show first: the worst one of a gradient that is wrong by hand, else the first. */
+  function firstEntry(tensor, line) {
+    const { shape } = tensor;
+    const worst = line?.worst[0]?.at;
+    return worst && shownAt(tensor, placeOf(worst, shape)) >= 0 ? worst : shape.map(() => 0);
   }
 
   function show() {
@@ -1054,9 +1056,9 @@
     const content = looked !== null ? leafPanel(looked) : !step ? startPanel()
       : step.phase === "forward" ? forwardPanel(step) : backwardPanel(step);
     panel.replaceChildren(...content.filter((part) => part !== null));
-    const tensor = id === null ? null
-      : nodes.get(id)[looked === null && step.phase === "backward" ? "gradient" : "value"];
-    if (tensor) choose(firstEntry(tensor.shape, looked === null ? id : null));
+    const backward = looked === null && step?.phase === "backward";
+    if (backward) choose(firstEntry(nodes.get(id).gradient, handLines.get(id)));
+    else if (id !== null) choose(firstEntry(nodes.get(id).value));
     panel.scrollTop = 0;
     if (inside) panel.querySelector("h2").focus({ preventScroll: true });
 

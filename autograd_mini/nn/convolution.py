@@ -337,7 +337,7 @@ def shared_among(
     chosen = chosen.transpose(0, 1, 2, 4, 5, 3)
     g = channels_last(output)
     share = g / np.add.reduce(chosen, axis=(0, 1), dtype=g.dtype)
-    x = np.zeros((len(g), size[0] + 2 * frame[0], size[1] + 2 * frame[1], g.shape[3]), g.dtype)
+    x = np.zeros((len(g), size[0] + 2 * frame[0], size[1] + 2 * frame[1], g.shape[3]), share.dtype)
     overlap = step[0] < kernel[0] or step[1] < kernel[1]
     for place, reached in under(x, kernel, step):
         if overlap:

@@ -8,8 +8,11 @@ the kernel reads a value, it stays whole.
 
 from __future__ import annotations
 
+import copy
 import gc
+import itertools
 import os
+import random
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -237,12 +240,15 @@ class Captured(Tensor):
 
     __slots__ = ()
 
-    def _refuse(self, what: str = "its value was read") -> NoReturn:
+    def _refuse(self, what: str = "its value was read", instead: str = "") -> NoReturn:
+        instead = instead or (
+            "Return it and read it outside, choose by np.where instead of `if`, write by "
+            "`with ag.no_grad(): w -= ...`, or `w[...] = ...`, instead of w.data or load_state_dict"
+        )
         raise ValueRead(
             f"the tensor {described(self)} is part of a step that is being captured, and {what}: "
-            f"every replay would go on with the value of this one call. Return it and read it "
-            f"outside, choose by np.where instead of `if`, write by `with ag.no_grad(): w -= ...` "
-            f"instead of w.data, or leave ag.compile away"
+            f"every replay would go on with the value of this one call. {instead}, or leave "
+            f"ag.compile away"
         )
 
     def _array(self) -> Any:
@@ -315,6 +321,8 @@ def refusing(name: str) -> Callable[..., Any]:
 
     def method(self: Captured, *args: Any, **kwargs: Any) -> Any:
         capture = capturing()
+        if capture is not None and name in AS_ARRAY:
+            self._refuse("NumPy, or Python, asked for it as an array or an index", AS_TENSOR)
         if capture is not None and name not in IN_PLACE:
             self._refuse()
         if capture is not None and capture.is_array(self):
@@ -327,6 +335,11 @@ def refusing(name: str) -> Callable[..., Any]:
     return method
 
 
+AS_ARRAY = ("__index__", "__array__")
+AS_TENSOR = (
+    "Look things up in a Tensor, ag.Tensor(table)[index], write into a Tensor, "
+    "`with ag.no_grad(): w[...] = value`"
+)
 READING = ("__float__", "__int__", "__index__", "__array__", "item", "tolist", "numpy")
 IN_PLACE = tuple(
     f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
@@ -344,9 +357,9 @@ class Capture:
 
     Parameters
     ----------
-    held : iterable of Tensor or ndarray
-        What the function can reach from outside: Tensors whose values it must not read, and arrays
-        that it did not make itself.
+    held : iterable
+        What the function can reach from outside: Tensors whose values it must not read, arrays
+        that it did not make itself, and what random numbers come from.
 
     Attributes
     ----------
@@ -357,6 +370,8 @@ class Capture:
         The Tensors that were there before, with the gradient that they had.
     names : dict of int to str
         What modules call the arrays of their Tensors.
+    doubt : str
+        Why a replay would not be right, or nothing.
     """
 
     def __init__(self, held: Iterable[Any] = ()) -> None:
@@ -375,7 +390,10 @@ class Capture:
         self._others = {id(x): x for x in held}
         self._has_effects = False  # whether a run of the steps so far has changed something
         self._overwriting: tuple[Any, Any] | None = None
-        self._errors = np.geterr()
+        self._errors = self._errors_of_call = np.geterr()
+        drawing = [x for x in (*SHARED, *self._others.values()) if isinstance(x, DRAWING)]
+        self._states = {id(x): (x, state_of(x)) for x in drawing}
+        self.doubt = ""
         self._source: Source | None = None
         for tensor in [x for x in self._others.values() if isinstance(x, Tensor)]:
             self.gradients[id(tensor)] = tensor, tensor.grad
@@ -398,6 +416,10 @@ class Capture:
     def is_outside(self, tensor: Tensor) -> bool:
         """Whether a Tensor was there before the run."""
         return id(tensor) in self._others
+
+    def held_arrays(self) -> list[Any]:
+        """The arrays that were there before the run."""
+        return [x for x in self._others.values() if isinstance(x, np.ndarray)]
 
     def hold(self, tensor: Tensor) -> None:
         """Let nobody read the values of a Tensor until the capture is over."""
@@ -501,6 +523,8 @@ class Capture:
             raise ValueRead("this kernel says itself what becomes of overflows")
         if not self._inner:
             self._source, _, _ = called_from()
+            if np.geterr() != self._errors_of_call:
+                self.doubt = "it says itself what becomes of overflows, by np.errstate"
         before = None
         if self._overwriting is not None and self._overwriting[0] is y:
             before, self._overwriting = self._overwriting[1], None
@@ -528,6 +552,7 @@ class Capture:
             self._has_effects |= target.root.kind != "result"
         elif self.find(array_of(y)) is None:
             self._add(primitive, variables, statics, array_of(y))
+            self._expect_draws(primitive, operands, statics)
 
     def _append(self, primitive: Any, operands: Any, statics: Any, *places: Any) -> None:
         self._list.append(Step(primitive, operands, statics, *places))
@@ -574,6 +599,21 @@ class Capture:
         self._enter(y, result)
         self._append(primitive, operands, statics, result)
         self._has_effects |= self._list[-1].draws
+
+    def _expect_draws(self, primitive: Primitive, operands: Any, statics: Any) -> None:
+        """What state a generator is in if nobody drew from it but steps, which a replay makes."""
+        for name, rng in statics.items():
+            if isinstance(rng, np.random.Generator) and id(rng) in self._states:
+                twin = copy.deepcopy(rng)
+                twin.bit_generator.state = self._states.pop(id(rng))[1]
+                if primitive.kernel.__module__.partition(".")[0] == PACKAGE:
+                    arrays = [array_of(x) if isinstance(x, Tensor) else x for x in operands]
+                    primitive.kernel(*arrays, **{**statics, name: twin})
+                    self._states[id(rng)] = rng, state_of(twin)
+
+    def drawn_from(self) -> list[Any]:
+        """What somebody drew from, or counted by, and no step."""
+        return [x for x, state in self._states.values() if frozen(state_of(x)) != frozen(state)]
 
     @property
     def _list(self) -> list[Step]:
@@ -622,11 +662,18 @@ class Capture:
             )
 
     def delivered(self, node: Any, cotangent: Any) -> None:
-        """A cotangent: the first one was made of a shape alone."""
+        """A cotangent: the first one was made of a shape alone, or copied from what was given."""
         array = array_of(cotangent)
         self.hold(cotangent)
-        if self.find(array) is None and array.size and np.all(array == 1):
-            self._variable(array, "constant")
+        if self.find(array) is None:
+            given = given_seed(cotangent)
+            if given is not None:
+                seed = Variable(array, "result")
+                source = self.variable_of(np.asarray(given))
+                self._append(ops.convert, [source], {"dtype": array.dtype}, seed)
+                self._enter(array, seed)
+            elif array.size and np.all(array == 1):
+                self._variable(array, "constant")
 
     def entering(self, module: Any, parts: Any) -> None:
         """A module."""
@@ -691,6 +738,41 @@ def check(function: Callable[..., Any], *arrays: Any) -> None:
         function(*map(unwrapped, arrays))
     else:
         capture.checks(function, arrays)
+
+
+def given_seed(cotangent: Any) -> Any:
+    """The plain array that a backward pass was given to start with, if this is its first cotangent.
+
+    The engine copies it without being heard, so it is looked up in the call of ``backward``.
+    """
+    sweep = sys._getframe(2)
+    assert sweep.f_back is not None
+    if sweep.f_back.f_locals.get("start") is not cotangent:
+        return None
+    caller = sweep.f_back.f_back
+    return caller.f_locals.get("gradient") if caller is not None else None
+
+
+#: What gives another number each time.
+DRAWING = (
+    *(np.random.Generator, np.random.BitGenerator, np.random.RandomState),
+    *(random.Random, itertools.count),
+)
+#: Those that np.random and random have.
+SHARED: tuple[Any, ...] = (np.random.random.__self__, random.random.__self__)  # type: ignore[attr-defined]
+
+
+def state_of(source: Any) -> Any:
+    """What the next numbers of a source depend on."""
+    if isinstance(source, np.random.Generator):
+        return source.bit_generator.state
+    if isinstance(source, np.random.BitGenerator):
+        return source.state
+    if isinstance(source, np.random.RandomState):
+        return source.get_state(legacy=False)
+    if isinstance(source, random.SystemRandom):
+        return object()  # it has none, and each time is another
+    return hash(source.getstate()) if isinstance(source, random.Random) else repr(source)
 
 
 def place(array: Any) -> tuple[Any, ...]:

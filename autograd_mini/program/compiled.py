@@ -16,7 +16,7 @@ from ..core.graph import listen, listening
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, described, ndarray, wrap
 from .capture import Capture, Same, Summary, Variable, array_of, frozen
-from .conditions import GONE, Code, Named, conditions_of, is_ours, names_used, reachable
+from .conditions import GONE, Code, Named, Search, conditions_of, is_ours, reachable
 from .link import CHANGED, Program, Writer, executed
 from .passes import Instead, merged, needed, without_constants, written_at_once
 
@@ -216,7 +216,7 @@ class Compiled:
 
         A program is trusted when two captures have given the same.
         """
-        named = names_used(self._function)
+        search = Search(self._function, (*args, *kwargs.values()))
         capture = Capture(reachable([self._function, args, kwargs]))
         inputs: list[Tensor] = []
         names = self._argument_names(args, kwargs)
@@ -237,20 +237,23 @@ class Compiled:
         entry = self._entry(
             key, capture, dict(zip(names, variables, strict=True)), structure, found
         )
-        rebound = [x for x in named if x.now is not x.thing]
+        rebound = [x for x in search.found if x.now is not x.thing]
         for module, _ in capture.modules.values():
             if not is_ours(type(module).forward):
-                named += names_used(MethodType(type(module).forward, module))
-        code = conditions_of(capture, named, entry.sums)
+                search.function(MethodType(type(module).forward, module))
+        code = conditions_of(capture, search.found, entry.sums)
         entry.holds = code.holds()
         if not kwargs and all(type(x) is ndarray for x in args):
             entry.made_quick(code, names, args, key[0])
-        returned = [wrap(array_of(x) if isinstance(x, Tensor) else x) for x in found]
-        for tensor, outcome in zip(returned, entry.results, strict=True):
-            tensor._node = outcome.node
-        del found
+        arrays = [array_of(x) if isinstance(x, Tensor) else x for x in found]
+        returned = [
+            wrap(x.copy() if outcome.is_copied else x, outcome.node)
+            for x, outcome in zip(arrays, entry.results, strict=True)
+        ]
+        del found, arrays
         kept = capture.kept_by_function([tensor.grad for tensor, _ in entry.gradients])
-        self._judge(entry, alike, rebound, kept)
+        doubt = search.doubt or capture.doubt or doubt_of_draws(capture)
+        self._judge(entry, alike, rebound, kept, doubt)
         return rebuilt(structure, returned)
 
     def _entry(
@@ -277,19 +280,26 @@ class Compiled:
         summary = Summary(capture.steps, wanted, rest)
         names = {id(array_of(t)): t.name for t, _ in capture.gradients.values() if t.name}
         program = optimized(capture.steps, inputs, wanted, self._name, capture.names | names)
+        known = {id(owner(x)) for x in (*program.buffers, *capture.held_arrays())}
         n = len(found)
         recorded = [*found, *[gradient for _, gradient, _ in renewed]]
         results = [
-            Result(array, self._copy or (not array.ndim and i < n), way_back(x, key[0]))
+            Result(
+                array,
+                self._copy or (not array.ndim and i < n) or id(owner(array)) not in known,
+                way_back(x, key[0]),
+            )  # unknown is what the run made in plain NumPy, and each call gives the same
             for i, (array, x) in enumerate(zip(program.results, recorded, strict=True))
         ]
         gradients: list[tuple[Tensor, Any]] = [(t, g) for t, g, v in changed if v is None]
-        for (tensor, _, _), outcome in zip(renewed, results[n:], strict=True):
-            gradients.append((tensor, outcome if self._copy else outcome.taken()))
+        for (tensor, gradient, _), outcome in zip(renewed, results[n:], strict=True):
+            gradients.append((tensor, outcome if outcome.is_copied else outcome.taken()))
+            if outcome.is_copied:
+                tensor.grad = wrap(array_of(gradient).copy(), gradient._node)
         return Entry(key, program, summary, structure, results[:n], gradients, sums)
 
     def _judge(
-        self, entry: Entry, alike: list[Entry], rebound: list[Named], kept: list[Tensor]
+        self, entry: Entry, alike: list[Entry], rebound: list[Named], kept: list[Tensor], doubt: str
     ) -> None:
         """Trust a program if another capture has given the same one, and keep it."""
         doubtful = [other for other in alike if not other.is_trusted]
@@ -304,6 +314,8 @@ class Compiled:
                 f"it keeps the tensor {described(kept[0])} in a list, an attribute or a variable, "
                 f"where no replay would renew it: let it return that"
             )
+        elif doubt:
+            entry.doubt = doubt
         else:
             entry.is_trusted = None in differences
             entry.doubt = next(iter(filter(None, differences)), "")
@@ -505,6 +517,19 @@ def changed_gradients(capture: Capture) -> list[tuple[Tensor, Any, Variable | No
             variable = None if now is None or capture.is_outside(now) else capture.variable_of(now)
             found.append((tensor, now, variable))
     return found
+
+
+def doubt_of_draws(capture: Capture) -> str:
+    """Why a run is not to be replayed that drew random numbers outside of its steps, or nothing."""
+    kernels = [step.primitive.kernel for step in capture.steps if step.primitive is not None]
+    in_steps = {id(x) for x in reachable([x for x in kernels if not is_ours(x)])}
+    drawn = {type(x).__name__ for x in capture.drawn_from() if id(x) not in in_steps}
+    if not drawn:
+        return ""
+    return (
+        f"it draws or counts in plain Python, by a {' and a '.join(sorted(drawn))}, and a replay "
+        f"would go on with the numbers of one call"
+    )
 
 
 def way_back(x: Any, recording: bool) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Primitive
 from . import shapes
-from .expressions import Symbol
+from .expressions import Symbol, operands_first
 from .shapes import NUMBER, Seen, Shape, as_it_is
 from .templates import BOOKKEEPING
 from .texts import Text, factor_of, is_number, without_factor
@@ -105,6 +105,8 @@ def fitted(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
         return as_matrices(writer, symbol, parts)
     if primitive is ops.join:
         return as_blocks(writer, symbol, parts), as_it_is(symbol.shape)
+    if primitive is ops.scatter:
+        parts = [lowered(writer, parts[0], symbol.operands[0].shape), *parts[1:]]
     if is_reduction(primitive):
         return along_axes(writer, symbol, parts)
     if primitive.elementwise:
@@ -193,9 +195,13 @@ def as_blocks(writer: Writer, symbol: Symbol, parts: list[Text]) -> list[Text]:
     fits = len({shape[axis] for shape in numbers}) == 1 and len(numbers) < len(parts)
     if fits and id(symbol) in writer.settled and writer.language != "python":
         return [
-            text if is_border(x, text) else whole(writer, text, x.shape)
+            text if is_border(x, text) else whole(writer, lowered(writer, text, x.shape), x.shape)
             for x, text in pairs_of(symbol, parts)
         ]
+    known = [x for x, text in pairs_of(symbol, parts) if text.seen == as_it_is(x.shape) != NUMBER]
+    number = any(is_number(text) for text in parts)
+    if known or (number and id(symbol) in writer.settled):  # the number of axes is known
+        parts = [lowered(writer, text, x.shape) for x, text in pairs_of(symbol, parts)]
     vector = len(symbol.shape) == 1 and writer.language != "python"
     return [
         text if vector and x.shape == (1,) and not text.seen.shape else whole(writer, text, x.shape)
@@ -241,13 +247,46 @@ def needs_axis(symbol: Symbol, parts: list[Text]) -> bool:
     return len(possible) > 1
 
 
-def settled(symbol: Symbol, operands_first: list[Symbol]) -> set[int]:
+def summed_at_once(symbol: Symbol) -> Symbol:
+    """The same expression, in which a sum of a sum is one sum along all axes of both."""
+    order = operands_first(symbol)
+    if not any(is_sum_of_sum(part) for part in order):
+        return symbol
+    found: dict[Symbol, Symbol] = {}
+    for part in order:
+        operands, statics = tuple([found[x] for x in part.operands]), part.statics
+        if is_sum_of_sum(part):
+            (inner,) = operands
+            operands = inner.operands
+            dimensions = len(operands[0].shape)
+            gone = ops.normalized(inner.statics["axis"], dimensions)
+            left = [axis for axis in range(dimensions) if axis not in gone]
+            outer = [left[axis] for axis in ops.normalized(statics["axis"], len(left))]
+            statics = {**statics, "axis": tuple(sorted((*gone, *outer)))}
+        changed = operands != part.operands
+        again = Symbol(part.array, None, part.primitive, operands, statics) if changed else part
+        found[part] = again
+    return found[symbol]
+
+
+def is_sum_of_sum(symbol: Symbol) -> bool:
+    """Whether a sum is taken of a sum whose axes are gone."""
+    return (
+        symbol.primitive is ops.reduce_sum
+        and all(
+            x.primitive is ops.reduce_sum and not x.statics["keepdims"] for x in symbol.operands
+        )
+        and not symbol.statics["keepdims"]
+    )
+
+
+def settled(symbol: Symbol, order: list[Symbol]) -> set[int]:
     """The parts of a formula of which a reader knows the shape before he has read them.
 
     They have the shape of the whole, or are factors between which an axis must have one length.
     """
     known, unknown = {id(symbol)}, set[int]()
-    for part in reversed(operands_first):
+    for part in reversed(order):
         inherits = id(part) in known - unknown
         for x in part.operands:
             product = part.primitive is ops.matrix_product and x.primitive is ops.join
@@ -285,6 +324,12 @@ def whole(writer: Writer, text: Text, shape: Shape) -> Text:
         }[writer.language]
         text = writer.filled(template, {"x": text})
     return text._replace(seen=as_it_is(shape))
+
+
+def lowered(writer: Writer, text: Text, shape: Shape) -> Text:
+    """A text without the axes that sums have left, where a reader sees that they have no place."""
+    fits = text.seen.loose and text.seen.dropped() == as_it_is(shape)
+    return text._replace(seen=as_it_is(shape)) if fits else text
 
 
 def aligned(writer: Writer, text: Text, shape: Shape) -> Text:

@@ -74,7 +74,7 @@ def python_name(primitive: Primitive) -> str:
     if hasattr(np, primitive.name) and ".nn." not in home:
         return f"np.{primitive.name}"
     for module in (OURS, f"{OURS}.nn.functional"):
-        if hasattr(sys.modules[module], primitive.name):
+        if hasattr(sys.modules.get(module), primitive.name):  # its primitives are there once it is
             return f"ag{module.removeprefix(OURS)}.{primitive.name}"
     names = [name for name, x in vars(sys.modules[home]).items() if x is primitive]
     return f"ag{home.removeprefix(OURS)}.{names[0]}" if names else primitive.name

@@ -23,6 +23,8 @@ def with_statics(pieces: tuple[Any, ...], symbol: Symbol) -> tuple[Any, ...]:
     if not words:
         return pieces
     text = rf"\text{{{for_latex(words)}}}"
+    if pieces[0].endswith("_{"):  # there is a subscript
+        return (*pieces[:2], rf",\,{text}{pieces[2]}", *pieces[3:])
     for i in range(0, len(pieces), 2):  # between the operands
         for place in PLACES:
             if match := re.search(place, pieces[i]):
@@ -46,11 +48,11 @@ def in_words(symbol: Symbol) -> str:
         words.append(f"{'axis' if len(axes) == 1 else 'axes'} {numbers}")
     if statics.get("reduction", "mean") != "mean":
         words.append(statics["reduction"])
-    usual: tuple[Any, ...] = (1, (1, 1))
     if "pool" in symbol.primitive.name:
-        usual = (None,)  # windows that lie side by side
         words.append(f"kernel {statics['kernel_size']}")
-    if statics.get("stride", usual[0]) not in usual:
+    windows = "pool" in symbol.primitive.name or "chosen" in symbol.primitive.operands
+    usual = (None,) if windows else (None, 1, (1, 1))  # None: they lie side by side
+    if statics.get("stride") not in usual:
         words.append(f"stride {statics['stride']}")
     if statics.get("padding", 0) not in (0, (0, 0)):
         words.append(f"padding {statics['padding']}")

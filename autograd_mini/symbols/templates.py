@@ -88,6 +88,7 @@ OPERATORS: dict[str, tuple[str | None, str]] = {
     "[$xs]": (None, "[$xs]"),
     "$x[$indices]": ("$x[$indices]", "$x[$indices]"),
     r"\mathrm{scatter}($x, [$indices])": (None, "scatter($x, [$indices])"),
+    r"\mathrm{onehot}($labels)": (None, "onehot($labels)"),
     r"$x\, {$weight}^T + $bias": (None, "$x  $weight^T + $bias"),
     "$a > $b": ("($a > $b)", "$a > $b"),
     "$a < $b": ("($a < $b)", "$a < $b"),

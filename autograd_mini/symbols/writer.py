@@ -12,7 +12,7 @@ from ..core import ops
 from ..core.primitive import Primitive
 from ..text import clean, for_latex
 from .expressions import OMITTED, Symbol, operands_first
-from .fitting import aligned, fitted, hidden, settled
+from .fitting import aligned, fitted, hidden, settled, summed_at_once
 from .names import digits, is_own, latex_name, number, printable, python_name, python_static
 from .rules import METHODS, rule_of
 from .shapes import as_it_is, size
@@ -108,6 +108,8 @@ class Writer:
 
     def write(self, symbol: Symbol) -> str:
         """The text of an expression."""
+        if self.language != "python":
+            symbol = summed_at_once(symbol)
         order = operands_first(symbol)
         if not self.exact and any(x.primitive in (ops.join, ops.scatter) for x in order):
             self.settled = settled(symbol, order)
