@@ -747,8 +747,8 @@ def depth(part: str, repetitions: int) -> list[Result]:
         }
         if exponent > 3:
             makers[JAX] = unrolled
-            makers[REPLAY] = "writes a line for each call, and capturing them takes too long"
         if exponent > 4:
+            makers[REPLAY] = "writes a line for each call, and capturing them takes a minute"
             makers[MYGRAD] = makers[HIPS] = "left out, so that the run stays short"
         turns = max(1, min(repetitions, repetitions * 1000 // n))
         with collector_off():
