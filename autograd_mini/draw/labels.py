@@ -16,7 +16,7 @@ from ..core import ops
 from ..text import clean
 from ..trace import Call, Value
 from .grouping import DECADES, MARKS, Item, Place
-from .reading import LONGEST_NAME, Reading, tensors_in, values_among
+from .reading import LONGEST_NAME, Reading, tensors_in
 
 if TYPE_CHECKING:
     from ..symbols import Symbol
@@ -380,7 +380,7 @@ def brief(value: Value, reading: Reading) -> Symbol | None:
 
     if value.call is None or not value.call.primitive.elementwise:
         return None
-    operands = [*values_among(value.call.operands)]
+    operands = value.call.arrays
     if not all(reading.called(x) for x in operands):
         return None
     formula = definition_of(value, {x: reading.symbol(x) for x in operands})

@@ -5,7 +5,7 @@ The run itself is left as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -83,7 +83,7 @@ class Reading:
 
     def is_source(self, call: Call) -> bool:
         """Whether a call made NaN or infinity of operands without."""
-        good = [x.kept and not self.is_bad(x) for x in values_among(call.operands)]
+        good = [x.kept and not self.is_bad(x) for x in call.arrays]
         return self.is_bad(call.output) and all(good)
 
     @cached_property
@@ -165,7 +165,7 @@ def read(
         cost,
         found,
         gradients,
-        leading_to([cost] if cost else [], run.forward),
+        behind(run, [cost] if cost else [], run.forward),
         {(pull.call, pull.position): pull for pull in run.pulls},
         derived_from_others(run.values, found),
         of_gradients,
@@ -187,8 +187,8 @@ def last_number(run: Trace) -> Value | None:
 def drawn(run: Trace, phase: str) -> list[Call]:
     """The calls of a phase; of the backward ones those that gradients were computed by."""
     needed = {*gradients_of(run).values()}
-    needed.update(x for call in run.forward for x in values_among(call.operands))
-    needed = leading_to(needed, run.backward)
+    needed.update(x for call in run.forward for x in call.arrays)
+    needed = behind(run, needed, run.backward)
     return [
         call
         for call in run.calls
@@ -196,18 +196,10 @@ def drawn(run: Trace, phase: str) -> list[Call]:
     ]
 
 
-def leading_to(values: Iterable[Value], calls: list[Call]) -> set[Value]:
+def behind(run: Trace, values: Iterable[Value], among: list[Call]) -> set[Value]:
     """Some values, with all that calls computed them from."""
-    found = {*values}
-    for call in reversed(calls):
-        if call.output in found:
-            found.update(values_among(call.operands))
-    return found
-
-
-def values_among(operands: Iterable[Any]) -> Iterator[Value]:
-    """The operands that are arrays."""
-    return (x for x in operands if isinstance(x, Value))
+    values = {*values}
+    return values.union(x for call in run.calls_behind(values, among) for x in call.arrays)
 
 
 def names_of(run: Trace, names: Mapping[str, Any] | None) -> dict[Value, str]:
@@ -285,7 +277,7 @@ def items_of(reading: Reading, by_name: bool, grouped: bool = False) -> list[Ite
     """
     calls, failure = reading.calls, reading.run.failure
     number = {call: i for i, call in enumerate(calls)}
-    used = {x for call in calls for x in values_among(call.operands)}
+    used = {x for call in calls for x in call.arrays}
     wanted = {reading.cost, *(failure.operands if failure else ())}
     of_sums = scopes_of_sums(reading.run)
     items: dict[Any, Item] = {}
@@ -335,7 +327,7 @@ def parts_of(call: Call, is_inside: Callable[[Value], bool]) -> set[Call]:
     """A call and those whose results are only a part of it."""
     found, stack = {call}, [call]
     while stack:
-        for x in values_among(stack.pop().operands):
+        for x in stack.pop().arrays:
             if x.call is not None and x.call not in found and is_inside(x):
                 found.add(x.call)
                 stack.append(x.call)
@@ -369,7 +361,7 @@ def scopes_of_sums(run: Trace) -> dict[Call, tuple[Scope, ...]]:
             if total.call.pull is not None or total.call.primitive is not ops.add:
                 break
             found[total.call] = value.call.scopes
-            total = next(values_among(total.call.operands), None)
+            total = next(iter(total.call.arrays), None)
     return found
 
 
@@ -384,7 +376,7 @@ def put_leaves(items: list[Item], reading: Reading) -> None:
         for use in item.uses:
             if not use.item.calls:
                 paths.setdefault(use.item, []).append(item.places)
-    first = {*values_among(reading.calls[0].operands)} if reading.calls else set()
+    first = {*reading.calls[0].arrays} if reading.calls else set()
     for leaf, found in paths.items():
         assert leaf.value is not None
         forward = [path for path in found if not path or path[-1].phase == "forward"]

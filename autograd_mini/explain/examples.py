@@ -20,7 +20,7 @@ import numpy as np
 from ..core import ops
 from ..trace import Trace, Value
 from .literals import parsed
-from .program import Examples, arrays_of, function_of, leading_up_to
+from .program import Examples, function_of
 
 if TYPE_CHECKING:
     from .lecture import Form
@@ -71,12 +71,12 @@ def with_number_of_examples(run: Trace, arguments: Iterable[Value]) -> Trace | N
 
 def is_the_only_one(along: Axis, form: Form, run: Trace) -> bool:
     """Whether no other axis is as long as that of the examples, and none of them is taken out."""
-    calls = leading_up_to(run, [form.cost])
+    calls = run.calls_behind([form.cost])
     for x in (*[call.output for call in calls], *form.explanation.quantities.values()):
         if multiples_in(x, along.length) > (x.kind != "parameter"):
             return False
-    taken = [(arrays_of(call)[0], call.output) for call in calls if call.primitive is ops.getitem]
-    taken += [(x.derived.source, x) for call in calls for x in arrays_of(call) if x.derived]
+    taken = [(call.arrays[0], call.output) for call in calls if call.primitive is ops.getitem]
+    taken += [(x.derived.source, x) for call in calls for x in call.arrays if x.derived]
     return not any(
         multiples_in(whole, along.length) > multiples_in(part, along.length)
         for whole, part in taken

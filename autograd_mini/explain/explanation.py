@@ -12,12 +12,11 @@ import numpy as np
 
 from ..check.replay import Array
 from ..core import ops
-from ..symbols import Symbol, latex_name, write
+from ..symbols import Symbol, latex_name, operands_first, write
 from ..text import clean, for_latex
 from ..trace import Value
 from .constants import Constant
 from .lines import Derivation, Line, Step
-from .simplify import parts
 
 SMALL = 9  # elements of an array that is shown in full
 
@@ -74,7 +73,7 @@ class Explanation:
             part.name
             for line in self.lines
             for formula in (line.symbol, *(step.symbol for step in line.steps))
-            for part in parts(formula)
+            for part in operands_first(formula)
             if part.name is not None and part not in self._derivation.leaves
         }
         return {name: x for name, x in self._derivation.numbers.items() if name in leaves}
@@ -172,7 +171,7 @@ class Explanation:
 
     def _legend(self) -> list[str]:
         """What names stand for that nobody has given."""
-        used = [part for line in self.lines for part in parts(line.symbol)]
+        used = [part for line in self.lines for part in operands_first(line.symbol)]
         leaves = {part.name for part in used}
         found = [
             f"{name}: {kind_of(value)} without a name, {shape_of(value.shape)}"
@@ -221,7 +220,7 @@ class Explanation:
 
 def is_of_numbers(formula: Symbol) -> bool:
     """Whether a formula combines single numbers, so that these can be written for their names."""
-    leaves = [x for x in parts(formula) if x.primitive is None]
+    leaves = [x for x in operands_first(formula) if x.primitive is None]
     return formula.primitive is not None and all(np.size(x.array) == 1 for x in leaves)
 
 

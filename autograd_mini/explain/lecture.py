@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.primitive import Primitive
-from ..symbols import Symbol, gradient_value, python_name, write
+from ..symbols import Symbol, gradient_value, operands_first, python_name, write
 from ..text import clean
 from ..trace import Trace, Value
 from . import explain
@@ -34,17 +34,7 @@ from .literals import (
     number_text,
     parsed,
 )
-from .program import (
-    UNNAMED,
-    Examples,
-    data_of,
-    function_of,
-    is_given,
-    leading_up_to,
-    refuse_writes,
-    written_out,
-)
-from .simplify import parts
+from .program import UNNAMED, Examples, data_of, function_of, is_given, refuse_writes, written_out
 
 TOLERANCE = 1e-12  # of simplified lines, relative to the largest element
 
@@ -52,7 +42,7 @@ TOLERANCE = 1e-12  # of simplified lines, relative to the largest element
 def in_lecture_form(run: Trace, wrt: Iterable[Any] | None) -> str:
     """The lines of `explain` in their simplest form as a program."""
     cost, by = run.differentiated(wrt)
-    refuse_writes(run, leading_up_to(run, [cost, *map(gradient_value, by)]))
+    refuse_writes(run, run.calls_behind([cost, *map(gradient_value, by)]))
     form = proved(run, cost, by)
     found = for_any_number(form, run)
     if found is None and (spoken := with_number_of_examples(run, form.arguments.values())):
@@ -153,7 +143,7 @@ class Form:
 
     def _formula(self, symbol: Symbol) -> tuple[list[Statement], str]:
         """A formula as code that needs NumPy alone, and lines that go before it."""
-        used = {x.primitive for x in parts(symbol) if x.primitive is not None}
+        used = {x.primitive for x in operands_first(symbol) if x.primitive is not None}
         tree = None
         if ops.scatter not in used:
             try:
@@ -169,7 +159,7 @@ class Form:
         lines: list[Statement] = []
         text: dict[Symbol, ast.expr] = {}
         readable = Readable(self.kernels, {}, self.dtype)
-        for x in parts(symbol):
+        for x in operands_first(symbol):
             operands = [text[y] for y in x.operands]
             if x.name is not None:
                 text[x] = parsed(self.name(x))

@@ -11,7 +11,7 @@ import numpy as np
 from ..check.recognise import same_share, with_known_functions
 from ..check.replay import Array, Replay
 from ..core import ops
-from ..symbols import Symbol, named, share_of, total, write
+from ..symbols import Symbol, named, operands_first, share_of, total, write
 from ..symbols.expressions import again
 from ..trace import Call, Pull, Source, Trace, Value
 from .constants import Constant, Spoken
@@ -27,9 +27,7 @@ from .simplify import (
     functions_of,
     guessed,
     is_number,
-    is_value,
     one_hot,
-    parts,
     point_of_run,
     same,
     shaken_point,
@@ -149,7 +147,7 @@ class Derivation:
         self.cost = cost
         self.wanted = dict.fromkeys(wanted)
         self.simplify = simplify
-        spoken = Spoken(run, needed(run, cost), reached(run, cost, wanted))
+        spoken = Spoken(run, run.calls_behind([cost]), reached(run, cost, wanted))
         self.words = spoken.symbols
         self.numbers = spoken.words.numbers
         self.algebra = Algebra(spoken.words.constants)
@@ -173,7 +171,7 @@ class Derivation:
 
     def _write(self) -> None:
         """Write all lines, as far as it is known what needs a name."""
-        words = {x.name for word in self.words.values() for x in parts(word)}
+        words = {x.name for word in self.words.values() for x in operands_first(word)}
         data = {value.name for value in self.point.arrays}
         self.names = Names(x for x in words - data if x)
         self.called: dict[Value, str] = {}
@@ -419,7 +417,7 @@ class Derivation:
             near |= self.flowed.get(pull.call.output, {})
         if self.shaken is None or value.kind != "result" or term.core is None:
             return None
-        names = {x.primitive.name for x in parts(term.core) if x.primitive is not None}
+        names = {x.primitive.name for x in operands_first(term.core) if x.primitive is not None}
         if self._size(term.core) < 2 and not names & {"residual", "subtract"}:
             return None
         if len(self.calls) > MOST_CALLS and not value.name:
@@ -487,7 +485,7 @@ class Derivation:
             self._users.setdefault(pull.call.output, []).append(pull)
         for call in (*self.calls, *(call for pull in pulls for call in pull.calls)):
             for x in call.operands:
-                if is_value(x):
+                if isinstance(x, Value):
                     self._uses[x] = self._uses.get(x, 0) + 1
         return found
 
@@ -495,7 +493,7 @@ class Derivation:
 
     def _size(self, symbol: Symbol) -> int:
         """How many calls are written in a formula."""
-        for part in parts(symbol):
+        for part in operands_first(symbol):
             if part not in self.sizes:
                 own = part.primitive is not None and part.primitive.name not in SHORT
                 self.sizes[part] = own + sum(self.sizes[x] for x in part.operands)
@@ -517,7 +515,7 @@ class Derivation:
             if id(line) not in kept:
                 kept.add(id(line))
                 for formula in (line.symbol, *(step.symbol for step in line.steps)):
-                    stack += [by_leaf[x] for x in parts(formula) if x in by_leaf]
+                    stack += [by_leaf[x] for x in operands_first(formula) if x in by_leaf]
         self.lines = [line for line in self.lines if id(line) in kept]
 
 
@@ -547,7 +545,7 @@ def broadcast(symbol: Symbol, shape: tuple[int, ...]) -> Symbol:
 def tidy(formula: Symbol) -> Symbol:
     """A formula in which numbers are not repeated where that is no need."""
     found: dict[Symbol, Symbol] = {}
-    for part in parts(formula):
+    for part in operands_first(formula):
         operands = tuple([found[x] for x in part.operands])
         op, statics = part.primitive, part.statics
         if op is not None and op.name == "bitwise_and" and any(map(is_never, operands)):
@@ -597,18 +595,6 @@ def without_broadcasts(operands: tuple[Symbol, ...], shape: tuple[int, ...]) -> 
     """Operands of an elementwise op, numbers not repeated where another has the whole shape."""
     inner = tuple([unrepeated(x) for x in operands])
     return inner if any(x.shape == shape for x in inner) else operands
-
-
-def needed(run: Trace, cost: Value) -> list[Call]:
-    """The calls that a cost was computed by, in order."""
-    found: set[Call] = set()
-    stack = [cost]
-    while stack:
-        call = stack.pop().call
-        if call is not None and call not in found:
-            found.add(call)
-            stack += [x for x in call.operands if isinstance(x, Value)]
-    return [call for call in run.calls if call in found]
 
 
 def reached(run: Trace, cost: Value, wanted: Iterable[Value]) -> list[Pull]:

@@ -52,21 +52,6 @@ UNNAMED = "# without a name, as in the run: also what NumPy made of data without
 # ---- what belongs to the program ----------------------------------------------------------------
 
 
-def arrays_of(call: Call) -> list[Value]:
-    """The operands of a call that are arrays."""
-    return [x for x in call.operands if isinstance(x, Value)]
-
-
-def leading_up_to(run: Trace, values: Iterable[Value]) -> list[Call]:
-    """The calls from which values were computed, in order."""
-    wanted, found = {*values}, []
-    for call in reversed(run.calls):
-        if call.output in wanted:
-            found.append(call)
-            wanted.update(arrays_of(call))
-    return found[::-1]
-
-
 def refuse_writes(run: Trace, calls: Iterable[Call]) -> None:
     """Raise if an array was written into while calls used it, by a call or behind its back."""
     first: dict[int, Value] = {}
@@ -76,7 +61,7 @@ def refuse_writes(run: Trace, calls: Iterable[Call]) -> None:
     for call in calls:
         if call.primitive is assignment or is_other(first[id(call.output.live)], call.output):
             refuse_write(first[id(call.output.live)], f" (by {call.primitive.name})")
-        for x in arrays_of(call):
+        for x in call.arrays:
             if is_other(used.setdefault(id(x.live), x), x):
                 refuse_write(x, "")
 
@@ -146,14 +131,14 @@ class Program:
         self.run, self.cost, self.by = run, cost, list(by)
         self.gradients = [gradient_value(value) for value in self.by]
         self.seed = gradient_value(cost)
-        forward = {*leading_up_to(run, [cost])}
-        self.calls = leading_up_to(run, [cost, *self.gradients])
+        forward = {*run.calls_behind([cost])}
+        self.calls = run.calls_behind([cost, *self.gradients])
         self.forward = [call for call in self.calls if call in forward]
         self.backward = [call for call in self.calls if call not in forward]
         refuse_writes(run, self.calls)
         refuse_unknown(self.calls)
         self.sums = {call: value for value in run.values for call in additions(value)}
-        self.used = Counter(x for call in self.calls for x in arrays_of(call))
+        self.used = Counter(x for call in self.calls for x in call.arrays)
         outputs = {call.output for call in self.calls}
         self.values = [x for x in run.values if x in outputs or x in self.used]
         self.values += [x for x in (cost, *self.by) if x not in {*self.values}]
@@ -297,7 +282,7 @@ class Program:
         operands = [self._operand(call, x) for x in call.operands]
         if call.primitive is ops.scatter:
             x, *indices = operands
-            masks = all(index.dtype == bool for index in arrays_of(call)[1:])
+            masks = all(index.dtype == bool for index in call.arrays[1:])
             lines = self.kernels.scattered(
                 self._number(call.output, letter), ast.unparse(x), indices, masks, call.statics
             )

@@ -16,7 +16,7 @@ import numpy as np
 from ..check.replay import Array, Replay
 from ..core import ops
 from ..core.primitive import Primitive, primitive
-from ..symbols import Symbol
+from ..symbols import Symbol, operands_first
 from ..trace import Call, Derived, Value
 from .constants import Constant, fraction
 
@@ -45,7 +45,7 @@ class Point:
     def evaluated(self, symbol: Symbol, leaves: Mapping[Symbol, Leaf]) -> Array:
         """What an expression gives here."""
         found: dict[Symbol, Array] = {}
-        for part in parts(symbol):
+        for part in operands_first(symbol):
             if part.primitive is not None:
                 operands = [found[x] for x in part.operands]
                 found[part] = np.asarray(part.primitive.kernel(*operands, **part.statics))
@@ -81,22 +81,9 @@ class Leaf(NamedTuple):
     scale: float = 1
 
 
-def parts(symbol: Symbol) -> list[Symbol]:
-    """An expression and all that it consists of, each after its own operands."""
-    found: dict[Symbol, None] = {}
-    stack = [symbol]
-    while stack:
-        part = stack[-1]
-        missing = [x for x in part.operands if x not in found]
-        stack += missing
-        if not missing:
-            found[stack.pop()] = None
-    return list(found)
-
-
 def point_of_run(replay: Replay, calls: Iterable[Call]) -> Point:
     """The run itself."""
-    arrays = {x: x.array for call in calls for x in (call.output, *call.operands) if is_value(x)}
+    arrays = {x: x.array for call in calls for x in (call.output, *call.arrays)}
     gradients = {x: x.gradient.array for x in (*replay.shares, replay.cost) if x.gradient}
     return Point(arrays, gradients)
 
@@ -110,7 +97,7 @@ def shaken_point(
     from an array is computed from it again.
     """
     outputs = {call.output for call in calls}
-    operands = [x for call in calls for x in call.operands if is_value(x)]
+    operands = [x for call in calls for x in call.arrays]
     operands += [source for _, source in derived.values()]
     leaves = [x for x in dict.fromkeys(operands) if x not in outputs]
     if not is_faithful(replay, calls):
@@ -212,7 +199,7 @@ def indices_among(calls: Iterable[Call]) -> set[Value]:
         for i, x in enumerate(call.operands):
             name = call.primitive.operands[min(i, len(call.primitive.operands) - 1)]
             classes = name == "labels" and x.array.ndim < call.operands[0].array.ndim
-            if is_value(x) and (classes or name == "indices"):
+            if isinstance(x, Value) and (classes or name == "indices"):
                 found.add(x)
     return found
 
@@ -232,11 +219,6 @@ def is_number(value: Value) -> bool:
     """Whether formulas have a number for an array: no name, and all elements are the same."""
     x = value.array
     return value.kind == "input" and not value.name and bool(np.all(x == x.reshape(-1)[:1]))
-
-
-def is_value(x: Any) -> bool:
-    """Whether an operand is an array of the run."""
-    return isinstance(x, Value)
 
 
 # ---- constants and signs in front ---------------------------------------------------------------
@@ -273,7 +255,7 @@ class Algebra:
 
     def term(self, symbol: Symbol) -> Term:
         """An expression as a constant times one without a constant."""
-        for part in parts(symbol):
+        for part in operands_first(symbol):
             if part not in self._terms:
                 self._terms[part] = self._collected(part)
         return self._terms[symbol]
@@ -301,7 +283,7 @@ class Algebra:
     def constants_in(self, symbol: Symbol) -> dict[Key, Constant]:
         """The constants in an expression that say where they come from."""
         self.term(symbol)
-        found = [self._terms[x].c for x in parts(symbol) if x not in self.constants]
+        found = [self._terms[x].c for x in operands_first(symbol) if x not in self.constants]
         return {key_of(c): c for c in found if c.powers or c.below != 1}
 
     def _call(self, op: Primitive, *operands: Symbol, **statics: Any) -> Symbol:

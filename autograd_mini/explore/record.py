@@ -92,15 +92,9 @@ def leading_to(run: Trace, cost: Value) -> list[Value]:
 
     What it was computed from may be a gradient, and then a part of an earlier backward pass.
     """
-    needed, calls = {cost}, []
-    for call in reversed(run.calls):
-        if call.output in needed and call.output.call is call:
-            calls.append(call)
-            needed.update(x for x in call.operands if isinstance(x, Value))
-    found = {}
-    for call in reversed(calls):
-        found.update(dict.fromkeys(x for x in call.operands if isinstance(x, Value)))
-        found[call.output] = None
+    found: dict[Value, None] = {}
+    for call in run.calls_behind([cost]):
+        found.update(dict.fromkeys([*call.arrays, call.output]))
     return list(found) or [cost]
 
 

@@ -134,7 +134,7 @@ def expanded(value: Value, known: Known, deepest: int | None, found: dict[Value,
         elif inside is not None and current not in inside:
             found[stack.pop()] = named(OMITTED, current.array)
         else:
-            missing = [x for x in values_among(current.call.operands) if x not in everything]
+            missing = [x for x in current.call.arrays if x not in everything]
             stack += missing
             if not missing:
                 found[stack.pop()] = again(current.call, everything)
@@ -157,7 +157,7 @@ def definition_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
     """
     if value.call is None:
         return leaf_of(value, known)
-    operands = {x: symbol_of(x, known) for x in values_among(value.call.operands)}
+    operands = {x: symbol_of(x, known) for x in value.call.arrays}
     return again(value.call, operands)
 
 
@@ -190,7 +190,7 @@ def replayed(
     inside = {gradient_value(pull.call.output): g}
     everything: Known = ChainMap(inside, known)  # type: ignore[arg-type]
     for call in pull.calls:
-        for x in values_among(call.operands):
+        for x in call.arrays:
             inside.setdefault(x, expanded(x, everything, deepest, found if deepest is None else {}))
         inside[call.output] = again(call, inside)
     return inside[pull.result] if pull.result in inside else leaf_of(pull.result, known)
@@ -282,16 +282,11 @@ def operands_first(symbol: Symbol) -> list[Symbol]:
     return list(found)
 
 
-def values_among(operands: Iterable[Any]) -> list[Value]:
-    """The operands that are arrays."""
-    return [x for x in operands if isinstance(x, Value)]
-
-
 def within(value: Value, known: Known, deepest: int) -> set[Value]:
     """The values that at most so many calls lie between."""
     found, layer = {value}, [value]
     for _ in range(deepest - 1):
         calls = [x.call for x in layer if x.call and not x.name and x not in known]
-        layer = [x for call in calls for x in values_among(call.operands) if x not in found]
+        layer = [x for call in calls for x in call.arrays if x not in found]
         found.update(layer)
     return found

@@ -241,6 +241,28 @@ class Trace:
         """The calls of its derivative."""
         return [call for call in self.calls if call.phase == "backward"]
 
+    def calls_behind(
+        self, values: Iterable[Value], among: Iterable[Call] | None = None
+    ) -> list[Call]:
+        """The calls that some values were computed by, in order.
+
+        Parameters
+        ----------
+        values : iterable of Value
+        among : list of Call, optional
+            Calls of this run in their order, by default all.
+
+        Returns
+        -------
+        list of Call
+        """
+        wanted, found = {*values}, []
+        for call in reversed([*(self.calls if among is None else among)]):
+            if call.output in wanted:
+                found.append(call)
+                wanted.update(call.arrays)
+        return found[::-1]
+
     def __getitem__(self, which: Any) -> Value:
         """The value that a Tensor, an array or a name stands for in this run."""
         if isinstance(which, str):

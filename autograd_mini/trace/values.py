@@ -206,6 +206,11 @@ class Call:
         self.scopes: tuple[Scope, ...] = ()
         self.output: Value
 
+    @property
+    def arrays(self) -> list[Value]:
+        """The operands that are arrays."""
+        return [x for x in self.operands if isinstance(x, Value)]
+
     def run(self, *arrays: Any) -> Any:
         """What the call gives on other operands."""
         return np.asarray(self.primitive.kernel(*arrays, **self.statics))
