@@ -24,6 +24,7 @@ from benchmarks.parties import (
     in_place,
     jax_cross_entropy,
     jax_step,
+    pytorch_eager_step,
     pytorch_step,
 )
 
@@ -291,20 +292,7 @@ def loss_in_pytorch() -> Callable[..., Any]:
 
 def pytorch(parameters: list[np.ndarray]) -> Run:
     """PyTorch, eager, updated by hand."""
-    torch = imported_torch()
-    tensors = [torch.from_numpy(p).requires_grad_() for p in parameters]
-    loss_of = loss_in_pytorch()
-
-    def step(x: Any, labels: Any) -> Any:
-        loss = loss_of(tensors, x, labels)
-        loss.backward()
-        with torch.no_grad():
-            for p in tensors:
-                p.sub_(p.grad, alpha=RATE)
-                p.grad = None
-        return loss.detach()
-
-    return in_place(step, parameters, lambda *batch: tuple(map(torch.from_numpy, batch)))
+    return pytorch_eager_step(loss_in_pytorch(), parameters)
 
 
 def pytorch_compiled(parameters: list[np.ndarray]) -> Run:

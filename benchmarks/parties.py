@@ -262,20 +262,19 @@ def imported_torch() -> Any:
     return torch
 
 
-def pytorch(parameters: list[np.ndarray], batch: Batch, optimiser: bool = False) -> Run:
+def pytorch_eager_step(
+    loss_of: Callable[..., Any],
+    parameters: list[np.ndarray],
+    rate: float = RATE,
+    optimiser: bool = False,
+) -> Run:
     """PyTorch, eager, updated by hand or by its SGD."""
     torch = imported_torch()
-    functional = torch.nn.functional
-    linear, relu, cross_entropy = functional.linear, functional.relu, functional.cross_entropy
     tensors = [torch.from_numpy(p).requires_grad_() for p in parameters]
-    *hidden, (last_weight, last_bias) = zip(tensors[0::2], tensors[1::2], strict=True)
-    descent = torch.optim.SGD(tensors, lr=RATE, foreach=True)
+    descent = torch.optim.SGD(tensors, lr=rate, foreach=True)
 
-    def step(x: Any, labels: Any) -> Any:
-        h = x
-        for w, b in hidden:
-            h = relu(linear(h, w, b))
-        loss = cross_entropy(linear(h, last_weight, last_bias), labels)
+    def step(*batch: Any) -> Any:
+        loss = loss_of(tensors, *batch)
         loss.backward()
         if optimiser:
             descent.step()
@@ -283,11 +282,30 @@ def pytorch(parameters: list[np.ndarray], batch: Batch, optimiser: bool = False)
         else:
             with torch.no_grad():
                 for p in tensors:
-                    p.sub_(p.grad, alpha=RATE)
+                    p.sub_(p.grad, alpha=rate)
                     p.grad = None
         return loss.detach()
 
     return in_place(step, parameters, lambda *batch: tuple(map(torch.from_numpy, batch)))
+
+
+def loss_in_pytorch() -> Callable[..., Any]:
+    """The loss of the dense networks, in PyTorch."""
+    functional = imported_torch().nn.functional
+    linear, relu, cross_entropy = functional.linear, functional.relu, functional.cross_entropy
+
+    def loss_of(parameters: list[Any], x: Any, labels: Any) -> Any:
+        h = x
+        for i in range(0, len(parameters) - 2, 2):
+            h = relu(linear(h, parameters[i], parameters[i + 1]))
+        return cross_entropy(linear(h, *parameters[-2:]), labels)
+
+    return loss_of
+
+
+def pytorch(parameters: list[np.ndarray], batch: Batch, optimiser: bool = False) -> Run:
+    """PyTorch, eager, updated by hand or by its SGD."""
+    return pytorch_eager_step(loss_in_pytorch(), parameters, optimiser=optimiser)
 
 
 def pytorch_with_sgd(parameters: list[np.ndarray], batch: Batch) -> Run:
@@ -320,15 +338,7 @@ def pytorch_step(
 
 def pytorch_compiled(parameters: list[np.ndarray], batch: Batch) -> Run:
     """PyTorch, compiled."""
-    functional = imported_torch().nn.functional
-
-    def loss_of(parameters: list[Any], x: Any, labels: Any) -> Any:
-        h = x
-        for i in range(0, len(parameters) - 2, 2):
-            h = functional.relu(functional.linear(h, parameters[i], parameters[i + 1]))
-        return functional.cross_entropy(functional.linear(h, *parameters[-2:]), labels)
-
-    return pytorch_step(loss_of, parameters)
+    return pytorch_step(loss_in_pytorch(), parameters)
 
 
 def jax_descent(loss_of: Callable[..., Any], rate: float = RATE) -> Any:
@@ -412,6 +422,19 @@ def mygrad(parameters: list[np.ndarray], batch: Batch) -> Run:
     return in_place(step, [p.data for p in tensors])
 
 
+def hips_step(loss_of: Callable[..., Any], parameters: list[np.ndarray], rate: float = RATE) -> Run:
+    """HIPS autograd, updated by hand."""
+    value_and_gradients = importlib.import_module("autograd").value_and_grad(loss_of)
+
+    def step(*batch: np.ndarray) -> Any:
+        loss, gradients = value_and_gradients(parameters, *batch)
+        for p, g in zip(parameters, gradients, strict=True):
+            p -= rate * g
+        return loss
+
+    return in_place(step, parameters)
+
+
 def hips_autograd(parameters: list[np.ndarray], batch: Batch) -> Run:
     """HIPS autograd."""
     anp: Any = importlib.import_module("autograd.numpy")
@@ -427,15 +450,7 @@ def hips_autograd(parameters: list[np.ndarray], batch: Batch) -> Run:
         z = z - anp.max(z, axis=1, keepdims=True)
         return anp.mean(anp.log(anp.sum(anp.exp(z), axis=1)) - z[rows, labels])
 
-    value_and_gradients = importlib.import_module("autograd").value_and_grad(loss_of)
-
-    def step(x: np.ndarray, labels: np.ndarray) -> Any:
-        loss, gradients = value_and_gradients(parameters, x, labels)
-        for p, g in zip(parameters, gradients, strict=True):
-            p -= RATE * g
-        return loss
-
-    return in_place(step, parameters)
+    return hips_step(loss_of, parameters)
 
 
 def scikit_learn(

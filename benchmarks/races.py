@@ -41,6 +41,7 @@ from benchmarks.parties import (
     by_hand_with_buffers,
     compiled,
     hips_autograd,
+    hips_step,
     imported_mygrad,
     imported_torch,
     in_place,
@@ -52,6 +53,7 @@ from benchmarks.parties import (
     network,
     pytorch,
     pytorch_compiled,
+    pytorch_eager_step,
     pytorch_step,
     scikit_learn,
 )
@@ -376,20 +378,7 @@ def flower_of_this_engine(parameters: list[np.ndarray], replayed: bool) -> Run:
 
 def flower_of_pytorch(parameters: list[np.ndarray]) -> Run:
     """PyTorch, eager."""
-    torch = imported_torch()
-    tensors = [torch.from_numpy(p).requires_grad_() for p in parameters]
-    cost = cost_in(torch)
-
-    def step(X: Any, Y: Any) -> Any:
-        J = cost(tensors, X, Y)
-        J.backward()
-        with torch.no_grad():
-            for p in tensors:
-                p.sub_(p.grad, alpha=ALPHA)
-                p.grad = None
-        return J.detach()
-
-    return in_place(step, parameters, lambda *batch: tuple(map(torch.from_numpy, batch)))
+    return pytorch_eager_step(cost_in(imported_torch()), parameters, ALPHA)
 
 
 def flower_of_pytorch_compiled(parameters: list[np.ndarray]) -> Run:
@@ -406,16 +395,7 @@ def flower_of_jax(parameters: list[np.ndarray]) -> Run:
 
 def flower_of_hips(parameters: list[np.ndarray]) -> Run:
     """HIPS autograd."""
-    cost = cost_in(importlib.import_module("autograd.numpy"))
-    value_and_gradients = importlib.import_module("autograd").value_and_grad(cost)
-
-    def step(X: np.ndarray, Y: np.ndarray) -> Any:
-        J, gradients = value_and_gradients(parameters, X, Y)
-        for p, g in zip(parameters, gradients, strict=True):
-            p -= ALPHA * g
-        return J
-
-    return in_place(step, parameters)
+    return hips_step(cost_in(importlib.import_module("autograd.numpy")), parameters, ALPHA)
 
 
 def flower_of_mygrad(parameters: list[np.ndarray]) -> Run:
