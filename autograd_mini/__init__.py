@@ -7,15 +7,26 @@ it, and ``backward`` writes the gradients of a scalar on the tensors that it was
 from typing import TYPE_CHECKING, Any
 
 from . import numpy_functions
+from .activations import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    logsumexp,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+)
 from .core.graph import no_grad
-from .core.ops import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from .core.primitive import Primitive, composite, elementwise, primitive
 from .core.tensor import Tensor, assign
 from .draw import Drawing, draw
 from .explain import explain, source
 from .explore import explore
 from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .numpy_functions import elu, gelu, log_sigmoid, silu
 from .program import compile
 from .trace import Trace, debug, trace
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from .activations import sigmoid
 from .core.graph import Array
 from .core.ops import (
     LN_2,
@@ -32,8 +33,6 @@ from .core.ops import (
     reduce_sum,
     restored,
     scatter,
-    sigmoid,
-    softplus,
     trunc,
     where,
     zero,
@@ -176,118 +175,6 @@ def polyval(p: Array, x: Array) -> Array:
     for coefficient in as_array(p):
         y = y * x + coefficient
     return y
-
-
-# ---- activations --------------------------------------------------------------------------------
-
-
-def elu(x: Array, alpha: float = 1.0) -> Array:
-    """``x`` where it is positive, else ``alpha * (exp(x) - 1)``.
-
-    Parameters
-    ----------
-    x : array_like or Tensor, any shape
-    alpha : float
-        The limit at minus infinity is ``-alpha``, the derivative at 0 is ``alpha``.
-
-    Returns
-    -------
-    ndarray or Tensor, shape of ``x``
-
-    Notes
-    -----
-    Clevert, Unterthiner and Hochreiter, *Fast and Accurate Deep Network Learning by Exponential
-    Linear Units* (2016).
-
-    Examples
-    --------
-    >>> import autograd_mini as ag
-    >>> x = ag.Tensor([-1e4, 0.0, 3.0], requires_grad=True)
-    >>> ag.elu(x).sum().backward()
-    >>> x.grad
-    Tensor([0., 1., 1.], dtype=float64)
-    """
-    positive = np.greater(x, 0)
-    return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))
-
-
-def silu(x: Array) -> Array:
-    """``x * sigmoid(x)``, also called swish.
-
-    Parameters
-    ----------
-    x : array_like or Tensor, any shape
-
-    Returns
-    -------
-    ndarray or Tensor, shape of ``x``
-
-    Notes
-    -----
-    Hendrycks and Gimpel, *Gaussian Error Linear Units* (2016); Elfwing, Uchibe and Doya,
-    *Sigmoid-Weighted Linear Units* (2018).
-
-    Examples
-    --------
-    >>> import autograd_mini as ag
-    >>> x = ag.Tensor([-1e4, 0.0, 1e4], requires_grad=True)
-    >>> ag.silu(x).sum().backward()
-    >>> x.grad
-    Tensor([0. , 0.5, 1. ], dtype=float64)
-    """
-    return np.multiply(x, sigmoid(x))
-
-
-def gelu(x: Array) -> Array:
-    r"""The Gaussian error linear unit in its tanh approximation.
-
-    .. math:: \frac x 2 \left(1 + \tanh\left(\sqrt{2 / \pi}\, (x + 0.044715\, x^3)\right)\right)
-
-    Parameters
-    ----------
-    x : array_like or Tensor, any shape
-
-    Returns
-    -------
-    ndarray or Tensor, shape of ``x``
-
-    Notes
-    -----
-    Hendrycks and Gimpel, *Gaussian Error Linear Units* (2016), section 2, who define it as x times
-    the normal distribution function; NumPy has no error function.  The two differ by less than
-    0.0005.  It is computed with ``1 + tanh(z) = 2 sigmoid(2 z)``, which is accurate where z is
-    very negative, too.
-
-    Examples
-    --------
-    >>> import autograd_mini as ag
-    >>> x = ag.Tensor([-1e4, 0.0, 1e4], requires_grad=True)
-    >>> ag.gelu(x).sum().backward()
-    >>> x.grad
-    Tensor([0. , 0.5, 1. ], dtype=float64)
-    """
-    z = math.sqrt(2 / math.pi) * np.multiply(x, 1 + 0.044715 * np.square(x))
-    return np.multiply(x, sigmoid(2 * z))
-
-
-def log_sigmoid(x: Array) -> Array:
-    """The logarithm of `sigmoid`, which does not overflow where sigmoid vanishes.
-
-    Parameters
-    ----------
-    x : array_like or Tensor, any shape
-
-    Returns
-    -------
-    ndarray or Tensor, shape of ``x``
-
-    Examples
-    --------
-    >>> import numpy as np, autograd_mini as ag
-    >>> ag.log_sigmoid(np.array([-1e4, 0.0, 1e4]))
-    array([-1.00000000e+04, -6.93147181e-01, -0.00000000e+00])
-    """
-    return -softplus(np.negative(x))
 
 
 # ---- reductions ---------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import autograd_mini as ag
-from autograd_mini import functional, numpy_functions
+from autograd_mini import activations, functional, numpy_functions
 from autograd_mini.core import ops, tensor
 from autograd_mini.core.primitive import Primitive, implementations
 from autograd_mini.nn import convolution as images
@@ -564,18 +564,22 @@ WITHOUT_GRADIENT = [
 ]
 
 ACTIVATIONS = [
-    elementwise(ops.sigmoid, logistic, REAL, x=lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
-    elementwise(ops.softplus, lambda x: np.log(1 + np.exp(x)), REAL, x=logistic),
-    elementwise(ops.relu, lambda x: (x + abs(x)) / 2, REAL, x=lambda x: np.where(x > 0, 1.0, 0.0)),
     elementwise(
-        ops.leaky_relu,
+        activations.sigmoid, logistic, REAL, x=lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2
+    ),
+    elementwise(activations.softplus, lambda x: np.log(1 + np.exp(x)), REAL, x=logistic),
+    elementwise(
+        activations.relu, lambda x: (x + abs(x)) / 2, REAL, x=lambda x: np.where(x > 0, 1.0, 0.0)
+    ),
+    elementwise(
+        activations.leaky_relu,
         lambda x, negative_slope=0.01: x * np.where(x > 0, 1.0, negative_slope).astype(x.dtype),
         REAL,
         statics=[{}, {"negative_slope": 0.3}],
         x=lambda x, negative_slope=0.01: np.where(x > 0, 1.0, negative_slope),
     ),
     row(
-        ops.softmax,
+        activations.softmax,
         softmax,
         ((REAL, (3,)),),
         ((REAL, (2, 4)), {"axis": 0}),
@@ -584,7 +588,7 @@ ACTIVATIONS = [
         x=through_softmax,
     ),
     row(
-        ops.log_softmax,
+        activations.log_softmax,
         lambda x, axis=-1: np.log(softmax(x, axis)),
         ((REAL, (3,)),),
         ((REAL, (2, 4)), {"axis": 0}),
@@ -618,7 +622,7 @@ def attained(x: Array, y: Array) -> Array:
 
 REDUCTIONS = [
     row(
-        ops.logsumexp,
+        activations.logsumexp,
         lambda x, **statics: np.log(np.sum(np.exp(x), **statics)),
         *reductions(REAL, empty=False),
         x=reduction(lambda x, axes: np.exp(x) / np.exp(x).sum(axes, keepdims=True)),

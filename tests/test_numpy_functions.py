@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import autograd_mini as ag
 from autograd_mini import numpy_functions
+from autograd_mini.activations import elu, gelu, log_sigmoid, silu
 from autograd_mini.core.graph import newest_first
 from autograd_mini.core.primitive import implementations
-from autograd_mini.numpy_functions import elu, gelu, log_sigmoid, silu
 
 FUNCTIONS_OF_THE_MODULE = {
     numpy_function: stand_in

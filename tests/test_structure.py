@@ -33,6 +33,7 @@ HOUSE = [
     "core.tensor",
     "core.ops",
     "core",
+    "activations",
     "numpy_functions",
     "trace",
     "functional",

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from reading import UnreadableError, read
 
 import autograd_mini as ag
+from autograd_mini import activations
 from autograd_mini.core import ops
 from autograd_mini.core.primitive import implementations
 from autograd_mini.nn.convolution import convolution, max_pooling
@@ -292,7 +293,15 @@ def test_python_computes_what_the_primitive_and_its_derivative_compute(
 
 # ---- parentheses --------------------------------------------------------------------------------
 
-UNARY = [ops.negative, ops.square, ops.transpose, ops.tanh, ops.exp, ops.sigmoid, ops.absolute]
+UNARY = [
+    ops.negative,
+    ops.square,
+    ops.transpose,
+    ops.tanh,
+    ops.exp,
+    activations.sigmoid,
+    ops.absolute,
+]
 BINARY = [ops.add, ops.subtract, ops.multiply, ops.divide, ops.matrix_product]
 QUANTITIES = {
     "A1": np.array([[0.6, 1.4], [0.9, 0.7]]),
@@ -683,7 +692,7 @@ ONE_ROW = ops.broadcast_to(Symbol(1), shape=(1, 3))
         ),
         (ops.norm(X, axis=0), "norm(X, axis=0)", r"\left\lVert X \right\rVert_{2,\,\text{axis 0}}"),
         (
-            ops.leaky_relu(X, negative_slope=2.0),
+            activations.leaky_relu(X, negative_slope=2.0),
             "leaky_relu(X, negative_slope=2.0)",
             r"\mathrm{LeakyReLU}_{2.0}\left(X\right)",
         ),

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import activations
 from ..core import ops
 from ..core.graph import unbroadcast
 from ..trace import Call, Pull, Value, array_of
@@ -603,7 +604,7 @@ def extra_factor(site: Site, value: Value) -> Ways:
         for slope in activation_slopes(tensor):
             yield times(slope.array), {"factor": slope.text}
     for axis in range(value.array.ndim):
-        y = ops.softmax.kernel(value.array, axis=axis)
+        y = activations.softmax.kernel(value.array, axis=axis)
         yield (
             (lambda g, y=y, axis=axis: y * (g - np.sum(g * y, axis, keepdims=True))),
             {"factor": "of softmax's derivative"},

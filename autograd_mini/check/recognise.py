@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
+from .. import activations
 from ..core.tensor import Tensor
 from ..trace import Call, Pull, Trace, Value
 from .replay import Array, Replay
@@ -43,7 +43,7 @@ def functions(value: Value) -> Iterator[Callable[[Any], Any]]:
     """The functions that something may be of a value."""
     yield from ACTIVATIONS.values()
     for axis in range(value.array.ndim):
-        yield partial(ops.softmax, axis=axis)
+        yield partial(activations.softmax, axis=axis)
 
 
 def sources(replay: Replay, later: Value) -> list[Value]:

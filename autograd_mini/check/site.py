@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import activations
 from ..core import ops
 from ..core.tensor import Tensor
 from ..trace import Call, Pull, Trace, Value
@@ -154,11 +155,11 @@ def with_operand(call: Call, place: int, other: Array) -> Edit:
 # ---- derivatives --------------------------------------------------------------------------------
 
 ACTIVATIONS = {
-    "sigmoid": ops.sigmoid,
+    "sigmoid": activations.sigmoid,
     "tanh": ops.tanh,
-    "ReLU": ops.relu,
-    "leaky ReLU": ops.leaky_relu,
-    "softplus": ops.softplus,
+    "ReLU": activations.relu,
+    "leaky ReLU": activations.leaky_relu,
+    "softplus": activations.softplus,
 }
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .. import activations
 from ..check.recognise import same_share, with_known_functions
 from ..check.replay import Array, Replay
 from ..core import ops
@@ -532,7 +533,7 @@ def with_relu(replay: Replay) -> Replay:
         call = pull.call
         others = [x for x in call.operands if x is not pull.operand]
         if call.primitive is ops.maximum and others == [0]:
-            share = same_share(replay, ops.relu, pull.operand, call.output, [pull])
+            share = same_share(replay, activations.relu, pull.operand, call.output, [pull])
             pulls[i] = share or pull
     return Replay(replay.run, replay.cost, pulls)
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import activations
 from ..check.replay import Array, Replay
 from ..core import ops
 from ..core.primitive import Primitive, primitive
@@ -661,9 +662,9 @@ def one_hot(labels: Symbol, classes: int, along: int) -> Symbol:
 def functions_of(x: Symbol) -> Iterator[tuple[str, Symbol]]:
     """What outputs are made by, of logits."""
     yield "identity", x
-    yield "sigmoid", ops.sigmoid(x)
+    yield "sigmoid", activations.sigmoid(x)
     for axis in reversed(range(len(x.shape))):
-        yield "softmax", ops.softmax(x, axis=axis if axis < len(x.shape) - 1 else -1)
+        yield "softmax", activations.softmax(x, axis=axis if axis < len(x.shape) - 1 else -1)
 
 
 def same(a: Array, b: Array) -> bool:

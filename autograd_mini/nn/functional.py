@@ -10,10 +10,22 @@ from typing import Any
 
 import numpy as np
 
+from ..activations import (
+    elu,
+    gelu,
+    leaky_relu,
+    log_sigmoid,
+    log_softmax,
+    relu,
+    sigmoid,
+    silu,
+    softmax,
+    softplus,
+)
 from ..core.graph import Array
-from ..core.ops import leaky_relu, log_softmax, relu, sigmoid, softmax, softplus, tanh
+from ..core.ops import tanh
 from ..core.tensor import Tensor, unwrapped
-from ..numpy_functions import as_array, elu, gelu, log_sigmoid, silu
+from ..numpy_functions import as_array
 from ..program.capture import capturing, check
 from . import init, ops
 from .convolution import avg_pool2d, conv2d, max_pool2d

@@ -9,8 +9,9 @@ import math
 
 import numpy as np
 
+from ..activations import log_softmax, sigmoid, softmax, softplus
 from ..core.graph import Array
-from ..core.ops import log_softmax, max_along, reduce_sum, sigmoid, softmax, softplus, sum_along
+from ..core.ops import max_along, reduce_sum, sum_along
 from ..core.primitive import primitive
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import activations
 from ..core import ops
 from ..core.primitive import Primitive
 from ..functional import argument
@@ -204,7 +205,7 @@ def softmax_without_labels(writer: Writer, symbol: Symbol, parts: list[Text]) ->
         return writer.call(symbol, parts)
     logits, labels = [named("", x.array) for x in symbol.operands]
     known = dict(zip((logits, labels), parts, strict=True))
-    outputs = ops.softmax(logits)
+    outputs = activations.softmax(logits)
     if len(labels.shape) < len(logits.shape):
         targets = Symbol(outputs.array)
         text = writer.filled(writer.function_form("onehot"), {"x": parts[1]})
