@@ -32,8 +32,8 @@ from .trace import Trace, debug, trace
 
 if TYPE_CHECKING:
     from . import check, data, nn, optim, training
-    from .check import compare
-    from .training import fit
+    from .check.compare import compare
+    from .training.fit import fit
 
 __all__ = [
     "Drawing",

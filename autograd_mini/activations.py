@@ -16,7 +16,7 @@ from .core.ops import Axis, max_along, reduce_sum, restored, sum_along
 from .core.primitive import primitive
 
 
-@primitive(r"\sigma($x)", elementwise=True, x=lambda g, y: g * (y * (1 - y)))
+@primitive(r"\sigma($x)", kind="elementwise", x=lambda g, y: g * (y * (1 - y)))
 def sigmoid(x: Array) -> Array:
     """The logistic function 1 / (1 + exp(-x)), to full relative precision on both sides.
 
@@ -40,7 +40,7 @@ def sigmoid(x: Array) -> Array:
     return np.where(x >= 0, 1, decay) / (1 + decay)
 
 
-@primitive(r"\log(1 + e^{$x})", elementwise=True, x=lambda g, x: g * sigmoid(x))
+@primitive(r"\log(1 + e^{$x})", kind="elementwise", x=lambda g, x: g * sigmoid(x))
 def softplus(x: Array) -> Array:
     """log(1 + exp(x)), a smooth relu.
 
@@ -61,7 +61,7 @@ def softplus(x: Array) -> Array:
     return np.log1p(np.exp(x)) if np.iscomplexobj(x) else np.logaddexp(x, 0)
 
 
-@primitive(r"\mathrm{ReLU}($x)", elementwise=True, analytic=False, x=lambda g, y: g * (y > 0))
+@primitive(r"\mathrm{ReLU}($x)", kind="elementwise", analytic=False, x=lambda g, y: g * (y > 0))
 def relu(x: Array) -> Array:
     """The larger of x and 0; the derivative at 0 is taken as 0.
 
@@ -86,7 +86,7 @@ def relu(x: Array) -> Array:
 
 @primitive(
     r"\mathrm{LeakyReLU}_{$negative_slope}($x)",
-    elementwise=True,
+    kind="elementwise",
     analytic=False,
     x=lambda g, x, negative_slope: np.where(x > 0, g, negative_slope * g),
 )

@@ -26,13 +26,13 @@ from .core.ops import (
     concatenate,
     count,
     mean,
-    norm,
     normalized,
     reduce_max,
     reduce_min,
     reduce_sum,
     restored,
     scatter,
+    sum_along,
     trunc,
     where,
     zero,
@@ -93,7 +93,7 @@ rad2deg    = elementwise(np.rad2deg,    r"\frac{180}{\pi}\, $x",    analytic=Fal
 
 
 @primitive(
-    r"\mathrm{round} $x", name="round", numpy=np.round, elementwise=True, analytic=False, x=zero
+    r"\mathrm{round} $x", name="round", numpy=np.round, kind="elementwise", analytic=False, x=zero
 )
 def rounded(x: Array, *, decimals: int = 0) -> Array:
     """Round to so many decimals, and to an even digit from half-way."""
@@ -180,6 +180,42 @@ def polyval(p: Array, x: Array) -> Array:
 # ---- reductions ---------------------------------------------------------------------------------
 
 implementations.update({np.amax: reduce_max, np.amin: reduce_min})
+
+
+def reversed_along(x: Array, axis: int) -> Array:
+    """The elements in reverse order along an axis."""
+    return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
+
+
+@primitive(
+    r"\mathrm{cumsum}($x)",
+    name="cumsum",
+    x=lambda g, axis: reversed_along(
+        cumulative_sum(reversed_along(g, axis), axis=axis),  # type: ignore[has-type]
+        axis,
+    ),
+)
+def cumulative_sum(x: Array, *, axis: int) -> Array:
+    """Sums of the elements so far."""
+    return np.cumsum(x, axis=axis)
+
+
+@composite(np.cumsum)
+def cumsum(a: Array, axis: int | None = None) -> Array:
+    """Sums of the elements so far, of the flattened array if there is no axis."""
+    return cumulative_sum(a.ravel(), axis=0) if axis is None else cumulative_sum(a, axis=axis)
+
+
+def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
+    """The rule g * x / y, and 0 at x = 0: of the subgradients there, the one of least norm."""
+    length = restored(y, x.shape, axis, keepdims)
+    return restored(g, x.shape, axis, keepdims) * (x / (length + (length == 0)))
+
+
+@primitive(r"\left\lVert $x \right\rVert_2", "np.linalg.norm", analytic=False, x=norm_rule)
+def norm(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
+    """The Euclidean norm: the square root of the sum of squares."""
+    return np.sqrt(sum_along(np.square(x), axis, keepdims))
 
 
 def gathered(a: Array, axis: Axis) -> Array:

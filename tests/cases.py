@@ -146,7 +146,7 @@ class Case(NamedTuple):
             if name not in self.hand:
                 continue
             hand = self.hand[name]
-            if self.op.elementwise:
+            if self.op.kind == "elementwise":
                 partial = hand(*operands, **statics)
                 found[position] = summed_to(g * partial, operands[position].shape)
             elif self.op.variadic and position == len(self.op.operands) - 1:
@@ -404,7 +404,13 @@ ARITHMETIC = [
     ),
     elementwise(ops.divide, np.divide, REAL, REAL, a=lambda a, b: 1 / b, b=lambda a, b: -a / b**2),
     elementwise(ops.negative, np.negative, REAL, linear=True, x=lambda x: -1.0),
-    elementwise(ops.positive, np.positive, REAL, linear=True, x=one),
+    row(
+        ops.positive,
+        np.positive,
+        *[((REAL, shape),) for (shape,) in UNARY],
+        linear=True,
+        x=lambda g, x: g,
+    ),
     elementwise(ops.reciprocal, lambda x: 1 / x, REAL, x=lambda x: -(x**-2)),
     elementwise(ops.square, lambda x: x * x, REAL, x=lambda x: x + x),
     elementwise(ops.sqrt, np.sqrt, POSITIVE, x=lambda x: 0.5 * x**-0.5),
@@ -649,13 +655,13 @@ REDUCTIONS = [
         x=reduction(lambda x, axes: attained(x, np.min(x, axes, keepdims=True))),
     ),
     row(
-        ops.norm,
+        numpy_functions.norm,
         lambda x, **statics: np.sqrt(np.sum(x * x, **statics)),
         *reductions(REAL, empty=False),
         x=reduction(lambda x, axes: x / np.sqrt((x * x).sum(axes, keepdims=True))),
     ),
     row(
-        ops.cumulative_sum,
+        numpy_functions.cumulative_sum,
         lambda x, axis: np.add.accumulate(x, axis),
         ((REAL, (4,)), {"axis": 0}),
         ((REAL, (2, 3)), {"axis": 0}),

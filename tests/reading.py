@@ -418,7 +418,7 @@ class Reader:
         if name == "pow":
             return elementwise(np.power, *values)
         primitive = BY_NAME.get(name)
-        if primitive is not None and primitive.elementwise:
+        if primitive is not None and primitive.kind == "elementwise":
             return elementwise(lambda *xs: primitive.kernel(*xs, **keywords), *values)
         arrays = [closed(x).array for x in values]
         if shape is not None:

@@ -16,6 +16,7 @@ import pytest
 from cases import CASES, PRIMITIVES, Case, Example, summed_to
 
 import autograd_mini as ag
+from autograd_mini import numpy_functions
 from autograd_mini.core import ops
 from autograd_mini.core.primitive import Like, Primitive
 
@@ -401,7 +402,7 @@ def test_rules_return_neither_a_saved_array_nor_a_view_of_one(case: Case, exampl
         assert not any(np.shares_memory(result, kept) for kept in [*operands, y])
 
 
-@parametrized([(c, e) for c in DIFFERENTIABLE if not c.op.elementwise for e in c.examples])
+@parametrized([(c, e) for c in DIFFERENTIABLE if c.op.kind != "elementwise" for e in c.examples])
 def test_rules_of_ops_that_do_not_broadcast_give_the_shape_of_the_operand(
     case: Case, example: Example
 ) -> None:
@@ -594,11 +595,11 @@ def test_derivatives_at_kinks_are_the_documented_ones() -> None:
 
 
 def test_norm_has_the_subgradient_zero_at_zero() -> None:
-    assert gradient(ops.norm, [0.0, 0.0]) == [[0.0, 0.0]]
+    assert gradient(numpy_functions.norm, [0.0, 0.0]) == [[0.0, 0.0]]
     rows = [[0.0, 0.0], [3.0, 4.0]]
     expected = [[[0.0, 0.0], [0.6, 0.8]]]
-    assert gradient(lambda x: ops.norm(x, axis=1), rows) == expected
-    assert gradient(lambda x: ops.norm(x, axis=-1, keepdims=True), rows) == expected
+    assert gradient(lambda x: numpy_functions.norm(x, axis=1), rows) == expected
+    assert gradient(lambda x: numpy_functions.norm(x, axis=-1, keepdims=True), rows) == expected
     assert gradient(np.linalg.norm, [0.0, 0.0]) == [[0.0, 0.0]]
 
 
@@ -834,7 +835,7 @@ def agree(fused: Callable[..., Any], twin: Callable[..., Any], *values: Array) -
         (ag.softmax, lambda x: np.exp(x) / np.sum(np.exp(x), axis=-1, keepdims=True)),
         (ag.log_softmax, lambda x: x - np.log(np.sum(np.exp(x), axis=-1, keepdims=True))),
         (lambda x: ag.logsumexp(x, axis=0), lambda x: np.log(np.sum(np.exp(x), axis=0))),
-        (ops.norm, lambda x: np.sqrt(np.sum(np.square(x)))),
+        (numpy_functions.norm, lambda x: np.sqrt(np.sum(np.square(x)))),
         (np.reciprocal, lambda x: 1 / x),
         (np.square, lambda x: x * x),
         (np.tanh, lambda x: (np.exp(x) - np.exp(-x)) / (np.exp(x) + np.exp(-x))),

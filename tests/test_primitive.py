@@ -23,7 +23,7 @@ def test_an_op_is_declared_in_one_expression() -> None:
     assert isinstance(cube, Primitive)
     assert (cube.name, cube.__name__, repr(cube)) == ("cube", "cube", "<primitive cube>")
     assert (cube.operands, cube.statics, cube.defaults) == (("x",), (), {})
-    assert cube.elementwise
+    assert cube.kind == "elementwise"
     assert cube.analytic
     x = ag.Tensor([[1.0], [2.0]], requires_grad=True)
     cube(x * np.ones(3)).sum().backward()
@@ -51,7 +51,7 @@ def test_primitive_decorates_a_kernel_and_keeps_its_name_and_docstring() -> None
     assert scaled.__doc__ == "Many times over."
     assert scaled.statics == ("times",)
     assert scaled.defaults == {"times": 2.0}
-    assert not scaled.elementwise
+    assert scaled.kind == "other"
 
 
 def test_statics_have_their_defaults_in_kernel_and_rule() -> None:

@@ -82,7 +82,7 @@ def beside(replay: Replay, pull: Pull) -> list[Mapping[Value, Array]]:
         condition, a, b = call.operands
         meet = array_of(a) == array_of(b)  # the condition chooses between equals there
         return [{condition: condition.array | meet}, {condition: condition.array & ~meet}]
-    if call.primitive.analytic or not call.primitive.elementwise or not pull.calls:
+    if call.primitive.analytic or call.primitive.kind != "elementwise" or not pull.calls:
         return []
     operand = pull.operand
     hairs = (np.nextafter(operand.array, towards) for towards in (np.inf, -np.inf))

@@ -122,7 +122,11 @@ def is_recorded(operand: Any) -> bool:
 
 def is_unary(pull: Pull) -> bool:
     """Whether a share goes through an elementwise function of one operand."""
-    return len(pull.call.operands) == 1 and pull.call.primitive.elementwise and bool(pull.calls)
+    return (
+        len(pull.call.operands) == 1
+        and pull.call.primitive.kind == "elementwise"
+        and bool(pull.calls)
+    )
 
 
 # ---- edits --------------------------------------------------------------------------------------

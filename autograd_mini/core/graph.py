@@ -218,7 +218,7 @@ def pull_back(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
         cotangent = function(g, *[look_up(node, position, wish, wrap) for wish in wishes])
     like: Any = node.parents[position]
     if cotangent.shape != like.shape:
-        if primitive.elementwise and cotangent.ndim >= len(like.shape):
+        if primitive.kind == "elementwise" and cotangent.ndim >= len(like.shape):
             cotangent = unbroadcast(cotangent, like.shape)
         if cotangent.shape != like.shape:
             raise ValueError(

@@ -34,21 +34,22 @@ def zero(g: Array) -> Array:
 
 # ---- arithmetic ---------------------------------------------------------------------------------
 
-add          = elementwise(np.add,          r"$a + $b",       a=lambda g: g, b=lambda g: g)
-subtract     = elementwise(np.subtract,     r"$a - $b",       a=lambda g: g, b=lambda g: -g)
-multiply     = elementwise(np.multiply,     r"$a \odot $b",   a=lambda g, b: g * b,
-                                                              b=lambda g, a: g * a)
-divide       = elementwise(np.true_divide,  r"\frac{$a}{$b}", a=lambda g, b: g / b,
-                                                              b=lambda g, b, y: -g * y / b)
-negative     = elementwise(np.negative,     r"-$x",           x=lambda g: -g)
-positive     = elementwise(np.positive,     r"$x",            x=lambda g: g)
+add      = elementwise(np.add,         r"$a + $b",       "$a + $b", a=lambda g: g, b=lambda g: g)
+subtract = elementwise(np.subtract,    r"$a - $b",       "$a - $b", a=lambda g: g, b=lambda g: -g)
+multiply = elementwise(np.multiply,    r"$a \odot $b",   "$a * $b", a=lambda g, b: g * b,
+                                                                    b=lambda g, a: g * a)
+divide   = elementwise(np.true_divide, r"\frac{$a}{$b}", "$a / $b", a=lambda g, b: g / b,
+                                                                    b=lambda g, b, y: -g * y / b)
+negative = elementwise(np.negative,    r"-$x",           "-$x",     x=lambda g: -g)
+square   = elementwise(np.square,      r"{$x}^2",        "$x**2",   x=lambda g, x: g * (2 * x))
+positive = primitive(r"$x", numpy=np.positive, kind="copy", x=lambda g: g)(np.positive)
+
 reciprocal   = elementwise(np.reciprocal,   r"\frac{1}{$x}",  x=lambda g, y: -g * np.square(y))
-square       = elementwise(np.square,       r"{$x}^2",        x=lambda g, x: g * (2 * x))
 sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",     x=lambda g, y: g / (2 * y))
 cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",  x=lambda g, y: g / (3 * np.square(y)),
                            analytic=False)
 # at a = 0 these take a**0 as the constant 1 and a**b as the constant 0, not 0 * inf
-power        = elementwise(np.power,        r"{$a}^{$b}",
+power        = elementwise(np.power,        r"{$a}^{$b}", "$a**$b",
                            a=lambda g, a, b: g * (b * (a + ((a == 0) & (b == 0))) ** (b - 1)),
                            b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
 remainder    = elementwise(np.remainder,    r"$a \bmod $b",   a=lambda g: g,
@@ -80,7 +81,8 @@ arctanh = elementwise(np.arctanh, r"\tanh^{-1} $x",  x=lambda g, x: g / ((1 - x)
 # ---- kinks and steps ----------------------------------------------------------------------------
 # At a tie both operands get half: a subgradient, and the same whichever comes first.
 
-absolute = elementwise(np.absolute, r"|$x|", x=lambda g, x: g * np.sign(x), analytic=False)
+absolute = elementwise(np.absolute, r"|$x|", "np.abs", analytic=False,
+                       x=lambda g, x: g * np.sign(x))
 sign     = elementwise(np.sign,     r"\mathrm{sgn} $x",  x=zero, analytic=False)
 floor    = elementwise(np.floor,    r"\lfloor $x \rfloor", x=zero, analytic=False)
 ceil     = elementwise(np.ceil,     r"\lceil $x \rceil", x=zero, analytic=False)
@@ -93,23 +95,28 @@ minimum  = elementwise(np.minimum,  r"\min($a, $b)",     analytic=False,
                        a=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)),
                        b=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)))
 
-zeros_like = primitive("0", numpy=np.zeros_like, name="zeros_like")(lambda x: np.zeros_like(x))
-ones_like  = primitive("1", numpy=np.ones_like, name="ones_like")(lambda x: np.ones_like(x))
+zeros_like, ones_like = [
+    primitive(number, numpy=function, name=function.__name__, kind="constant")(kernel)
+    for number, function, kernel in (("0", np.zeros_like, lambda x: np.zeros_like(x)),
+                                     ("1", np.ones_like, lambda x: np.ones_like(x)))]
 
 # ---- comparison and logic: no gradient ----------------------------------------------------------
 
-for _ufunc, _template in {
-    np.greater: "$a > $b",           np.greater_equal: r"$a \ge $b",  np.equal: "$a = $b",
-    np.less: "$a < $b",              np.less_equal: r"$a \le $b",     np.not_equal: r"$a \ne $b",
-    np.logical_and: r"$a \land $b",  np.logical_or: r"$a \lor $b",  np.logical_xor: r"$a \oplus $b",
-    np.bitwise_and: r"$a \land $b",  np.bitwise_or: r"$a \lor $b",  np.bitwise_xor: r"$a \oplus $b",
-    np.logical_not: r"\lnot $x",     np.invert: r"\lnot $x",          np.signbit: "$x < 0",
-    np.isnan: r"$x = \mathrm{nan}",  np.isinf: r"|$x| = \infty",      np.isfinite: r"|$x| < \infty",
-}.items():
-    elementwise(_ufunc, _template, analytic=False)
+for _ufunc, *_templates in (
+    (np.greater, "$a > $b", "($a > $b)"),  (np.greater_equal, r"$a \ge $b", "($a >= $b)"),
+    (np.less, "$a < $b", "($a < $b)"),     (np.less_equal, r"$a \le $b", "($a <= $b)"),
+    (np.equal, "$a = $b", "($a == $b)"),   (np.not_equal, r"$a \ne $b", "($a != $b)"),
+    (np.logical_and, r"$a \land $b"),      (np.bitwise_and, r"$a \land $b"),
+    (np.logical_or, r"$a \lor $b"),        (np.bitwise_or, r"$a \lor $b"),
+    (np.logical_xor, r"$a \oplus $b"),     (np.bitwise_xor, r"$a \oplus $b"),
+    (np.logical_not, r"\lnot $x"),         (np.invert, r"\lnot $x"),
+    (np.signbit, "$x < 0"),                (np.isnan, r"$x = \mathrm{nan}"),
+    (np.isinf, r"|$x| = \infty"),          (np.isfinite, r"|$x| < \infty"),
+):
+    elementwise(_ufunc, *_templates, analytic=False)
 
 
-@primitive(r"[$condition]\, $a + [\lnot $condition]\, $b", numpy=np.where, elementwise=True,
+@primitive(r"[$condition]\, $a + [\lnot $condition]\, $b", numpy=np.where, kind="elementwise",
            a=lambda g, condition: np.where(condition, g, 0),
            b=lambda g, condition: np.where(condition, 0, g))
 def where(condition: Array, a: Array, b: Array) -> Array:
@@ -157,20 +164,21 @@ def shared(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     return restored(g, x.shape, axis, keepdims) * share
 
 
-@primitive(r"\textstyle\sum $x", name="sum", numpy=np.sum, x=lambda g, like, axis, keepdims:
+@primitive(r"\textstyle\sum $x", name="sum", numpy=np.sum, kind="reduction",
+           x=lambda g, like, axis, keepdims:
            broadcast_to(restored(g, like.shape, axis, keepdims), shape=like.shape))  # type: ignore[has-type]
 def reduce_sum(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """Sum over axes."""
     return sum_along(x, axis, keepdims)
 
 
-@primitive(r"\max $x", name="max", numpy=np.max, analytic=False, x=shared)
+@primitive(r"\max $x", name="max", numpy=np.max, kind="reduction", analytic=False, x=shared)
 def reduce_max(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest element along axes."""
     return max_along(x, axis, keepdims)
 
 
-@primitive(r"\min $x", name="min", numpy=np.min, analytic=False, x=shared)
+@primitive(r"\min $x", name="min", numpy=np.min, kind="reduction", analytic=False, x=shared)
 def reduce_min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest element along axes."""
     return np.min(x, axis=axis, keepdims=keepdims)
@@ -182,41 +190,12 @@ def mean(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     return reduce_sum(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
 
 
-def reversed_along(x: Array, axis: int) -> Array:
-    """The elements in reverse order along an axis."""
-    return x[(slice(None),) * (axis % x.ndim) + (slice(None, None, -1),)]
-
-
-@primitive(r"\mathrm{cumsum}($x)", name="cumsum", x=lambda g, axis:
-           reversed_along(cumulative_sum(reversed_along(g, axis), axis=axis), axis))  # type: ignore[has-type]
-def cumulative_sum(x: Array, *, axis: int) -> Array:
-    """Sums of the elements so far."""
-    return np.cumsum(x, axis=axis)
-
-
-@composite(np.cumsum)
-def cumsum(a: Array, axis: int | None = None) -> Array:
-    """Sums of the elements so far, of the flattened array if there is no axis."""
-    return cumulative_sum(a.ravel(), axis=0) if axis is None else cumulative_sum(a, axis=axis)
-
-
-def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
-    """The rule g * x / y, and 0 at x = 0: of the subgradients there, the one of least norm."""
-    length = restored(y, x.shape, axis, keepdims)
-    return restored(g, x.shape, axis, keepdims) * (x / (length + (length == 0)))
-
-
-@primitive(r"\left\lVert $x \right\rVert_2", analytic=False, x=norm_rule)
-def norm(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The Euclidean norm: the square root of the sum of squares."""
-    return np.sqrt(sum_along(np.square(x), axis, keepdims))
-
-
 # ---- products of matrices -----------------------------------------------------------------------
 
 matrix_product = primitive(
-    r"$a\, $b", a=lambda g, b, like: unbroadcast(g @ b.mT, like.shape),
-               b=lambda g, a, like: unbroadcast(a.mT @ g, like.shape))(np.matmul)
+    r"$a\, $b", "$a @ $b", kind="product",
+    a=lambda g, b, like: unbroadcast(g @ b.mT, like.shape),
+    b=lambda g, a, like: unbroadcast(a.mT @ g, like.shape))(np.matmul)
 
 
 @composite(np.matmul)
@@ -238,7 +217,8 @@ def matmul(a: Array, b: Array) -> Array:
 # ---- shapes -------------------------------------------------------------------------------------
 
 
-@primitive("$x", numpy=np.reshape, x=lambda g, like: g.reshape(like.shape))
+@primitive("$x", "$x.reshape($shape)", numpy=np.reshape, kind="reshape",
+           x=lambda g, like: g.reshape(like.shape))
 def reshape(x: Array, *, shape: int | tuple[int, ...]) -> Array:
     """The same elements in another shape."""
     return x.reshape(shape)
@@ -249,20 +229,21 @@ def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
-@primitive("$x^T", numpy=np.transpose,
+@primitive("$x^T", "$x.T", numpy=np.transpose, kind="permutation",
            x=lambda g, axes: g.transpose(axes and inverse(normalized(axes, g.ndim))))
 def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Array:
     """The axes in another order, by default reversed."""
     return x.transpose(axes)
 
 
-@primitive("$x", numpy=np.broadcast_to, x=lambda g, like: unbroadcast(g, like.shape))
+@primitive("$x", numpy=np.broadcast_to, kind="broadcast",
+           x=lambda g, like: unbroadcast(g, like.shape))
 def broadcast_to(x: Array, *, shape: tuple[int, ...]) -> Array:
     """Repeat along axes of length 1, and along new ones in front."""
     return np.broadcast_to(x, shape)
 
 
-@primitive("$x", numpy=np.copy, x=lambda g: g)
+@primitive("$x", numpy=np.copy, kind="copy", x=lambda g: g)
 def copy(x: Array) -> Array:
     """The same values in an array of their own."""
     return x.copy()
@@ -284,7 +265,8 @@ def block(i: int, likes: list[Array], axis: int) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(start, start + likes[i].shape[axis]),)
 
 
-@primitive(r"[$xs]", name="concatenate", xs=lambda g, i, likes, axis: g[block(i, likes, axis)])
+@primitive(r"[$xs]", "np.concatenate(($xs,), axis=$axis)", name="concatenate", kind="join",
+           xs=lambda g, i, likes, axis: g[block(i, likes, axis)])
 def join(*xs: Array, axis: int) -> Array:
     """Arrays one after the other along an axis."""
     return np.concatenate(xs, axis)
@@ -317,14 +299,14 @@ def filled(key: Any, indices: tuple[Array, ...]) -> Any:
     return tuple([next(rest) if part is Index else part for part in key])
 
 
-@primitive("$x[$indices]", x=lambda g, indices, key, like:
+@primitive("$x[$indices]", "$x[$indices]", kind="index", x=lambda g, indices, key, like:
            scatter(g, *indices, key=key, shape=like.shape))  # type: ignore[has-type]
 def getitem(x: Array, *indices: Array, key: Any) -> Array:
     """The elements at a key, in which `Index` stands for each of the index arrays."""
     return x[filled(key, indices)]
 
 
-@primitive(r"\mathrm{scatter}($x, [$indices])",
+@primitive(r"\mathrm{scatter}($x, [$indices])", kind="scatter",
            x=lambda g, indices, key: getitem(g, *indices, key=key))
 def scatter(x: Array, *indices: Array, key: Any, shape: tuple[int, ...]) -> Array:
     """Zeros of a shape, with ``x`` added at a key: the adjoint of `getitem`."""
@@ -349,7 +331,7 @@ def index(x: Array, key: Any) -> Array:
 
 # ---- dtypes -------------------------------------------------------------------------------------
 
-@primitive("$x", name="astype", analytic=False, x=lambda g: g)
+@primitive("$x", "$x.astype($dtype)", name="astype", kind="cast", analytic=False, x=lambda g: g)
 def convert(x: Array, *, dtype: np.dtype[Any]) -> Array:
     """The values in another dtype."""
     return x.astype(dtype)

@@ -19,6 +19,26 @@ a static's name        the value of that keyword                                
 ``i``, ``likes``       (ops of any number of operands) which one, all ``like``  nothing
 =====================  =======================================================  =============
 
+The declaration also says of what *kind* an op is, for pictures, formulas and checks:
+
+===============  ===========================================================================
+kind             what comes out
+===============  ===========================================================================
+``elementwise``  operands broadcast; an element comes from the elements at its place
+``reduction``    elements along static ``axis`` become one; a single one stays what it is
+``permutation``  the axes in the order of static ``axes``
+``reshape``      the same elements in the static ``shape``
+``broadcast``    elements repeated to the static ``shape``
+``copy``         the same elements
+``cast``         the same elements in the static ``dtype``
+``join``         operands one after the other along the static ``axis``
+``index``        the elements at static ``key``, in which operands stand for index arrays
+``scatter``      zeros of the static ``shape``, with elements added at ``key``
+``product``      sums of products: matrices, or stacks of them
+``constant``     what depends on the operand's shape and dtype alone
+``other``        none of these
+===============  ===========================================================================
+
 The rule above keeps the output of ``tanh`` and nothing else.  What a line means is decided by what
 it is run on: ndarrays give a fast backward pass, Tensors that record give a derivative that can be
 differentiated again.
@@ -34,8 +54,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 Function = Callable[..., Any]
+Template = str | Callable[..., str]
 RESERVED = ("g", "y", "like", "likes", "i")
 OUTPUT = -1  # where Node.saved holds the output, behind the operands
+# fmt: off
+KINDS = ("elementwise", "reduction", "permutation", "reshape", "broadcast", "copy", "cast", "join",
+         "index", "scatter", "product", "constant", "other")  # the table above says what they mean
+# fmt: on
 
 #: NumPy's functions that Tensors understand, each with the primitive or composite that it runs.
 implementations: dict[Any, Any] = {}
@@ -100,8 +125,14 @@ class Primitive:
         The kernel's name.
     kernel : callable
         Computes the output from operands (positional) and statics (keywords).
-    template : str
-        How the op is written in LaTeX, a `string.Template` over the operands.
+    template : str or callable
+        How the op is written in LaTeX, a `string.Template` over the operands; or a function of the
+        operands that returns one, where it depends on their shapes.
+    python : str or None
+        How the call is written in Python, a template likewise (``"$a + $b"``), or the name of a
+        function (``"np.abs"``).  None: by the name under which it is found.
+    kind : str
+        One of `KINDS`, which says what they mean.
     operands : tuple of str
         The names of the operands; if ``variadic``, the last one stands for any number of them.
     defaults : dict
@@ -111,8 +142,6 @@ class Primitive:
     rules : tuple of (Rule or None)
         One for each of ``operands``, None where the op cannot be differentiated by it; empty if
         it cannot be differentiated at all, and then its calls are not recorded.
-    elementwise : bool
-        Whether operands broadcast, so that the engine sums cotangents back to their shapes.
     analytic : bool
         Whether the op is a complex-analytic function, so that the complex step holds for it.
 
@@ -127,14 +156,18 @@ class Primitive:
     """
 
     def __init__(
-        self, kernel: Any, template: str, rules: Any, name: str, elementwise: bool, analytic: bool
-    ) -> None:
+        self, kernel: Any, template: Any, rules: Any, name: str, kind: str, python: str | None,
+        analytic: bool,
+    ) -> None:  # fmt: skip
+        if kind not in KINDS:
+            raise TypeError(f"{name}: kind={kind!r} is none of {', '.join(KINDS)}")
         self.name = self.__name__ = name
         self.__doc__ = kernel.__doc__
         self.kernel = kernel
         self.template = template
+        self.python = python
+        self.kind = kind
         self.operands, self.statics, self.defaults, self.variadic = parameters_of(kernel)
-        self.elementwise = elementwise
         self.analytic = analytic
         if reserved := {*RESERVED}.intersection(self.operands + self.statics):
             raise TypeError(f"{name}: {reserved} cannot be parameters: only rules use these words")
@@ -226,7 +259,12 @@ def parameters_of(
 
 
 def elementwise(
-    kernel: Function, template: str, *, numpy: Function | None = None, **rules_and_options: Any
+    kernel: Function,
+    template: Template,
+    python: str | None = None,
+    *,
+    numpy: Function | None = None,
+    **rules_and_options: Any,
 ) -> Primitive:
     r"""Declare an op that works element by element, with broadcasting.
 
@@ -235,8 +273,11 @@ def elementwise(
     kernel : numpy.ufunc or callable
         The forward function.  A ufunc's operands are called ``x``, or ``a`` and ``b``; those of
         another function are its positional parameters, its keyword-only parameters are statics.
-    template : str
-        How the op is written in LaTeX, with ``$x`` for the operand ``x``.
+    template : str or callable
+        How the op is written in LaTeX, with ``$x`` for the operand ``x``; or a function of the
+        operands that returns this.
+    python : str, optional
+        How it is written in Python, if not as a function of its name: ``"$a + $b"``.
     numpy : callable, optional
         The NumPy function that shall run this op on Tensors, by default the kernel if it is one.
     **rules_and_options : callable
@@ -266,33 +307,35 @@ def elementwise(
     """
     if numpy is None and not isinstance(kernel, FunctionType):
         numpy = kernel
-    return primitive(template, numpy=numpy, elementwise=True, **rules_and_options)(kernel)
+    rules_and_options |= {"numpy": numpy, "kind": "elementwise"}
+    return primitive(template, python, **rules_and_options)(kernel)
 
 
 def primitive(
-    template: str,
+    template: Template,
+    python: str | None = None,
     *,
     name: str | None = None,
     numpy: Function | None = None,
-    elementwise: bool = False,
+    kind: str = "other",
     analytic: bool = True,
     **rules: Function,
 ) -> Callable[[Function], Primitive]:
     r"""Declare any op: a decorator of its kernel.
 
     Positional parameters of the kernel are operands (arrays), keyword-only ones are statics;
-    ``*xs`` takes any number of operands.  Unless the op is elementwise, a rule must give a
-    cotangent of exactly its operand's shape, which it finds as ``like.shape``: the engine does not
-    sum, for that would hide a wrong rule.
+    ``*xs`` takes any number of operands.  Unless the op is of the kind "elementwise", a rule must
+    give a cotangent of exactly its operand's shape, which it finds as ``like.shape``: the engine
+    does not sum, for that would hide a wrong rule.
 
     Parameters
     ----------
-    template, numpy, **rules
+    template, python, numpy, **rules
         As for the function `elementwise`.
     name : str, optional
         The op's name, by default the kernel's.
-    elementwise : bool
-        Whether the op works element by element, with broadcasting.
+    kind : str
+        One of `KINDS`: what pictures, formulas and checks may know of it.
     analytic : bool
         Whether the op is a complex-analytic function (``abs`` and ``maximum`` are not).
 
@@ -313,7 +356,7 @@ def primitive(
 
     def declare(kernel: Function) -> Primitive:
         declared = Primitive(
-            kernel, template, rules, name or kernel.__name__, elementwise, analytic
+            kernel, template, rules, name or kernel.__name__, kind, python, analytic
         )
         if numpy is not None:
             implementations[numpy] = declared

@@ -316,7 +316,7 @@ def derivative_labels(item: Item, reading: Reading) -> list[str]:
     found = local_derivatives(item, reading, named("g", ones))
     if ones.size == 1:
         found |= local_derivatives(item, reading, Symbol(ones))
-    elif all(call.primitive.elementwise for call in item.calls):
+    elif all(call.primitive.kind == "elementwise" for call in item.calls):
         found |= local_derivatives(item, reading, Symbol(np.ones((), ones.dtype)))
     return [found.get((use.call, use.position), "") for use in item.uses]
 
@@ -378,7 +378,7 @@ def brief(value: Value, reading: Reading) -> Symbol | None:
     """The formula of an elementwise result, such as ``1 - a``, if it is no longer than a name."""
     from ..symbols import definition_of, write
 
-    if value.call is None or not value.call.primitive.elementwise:
+    if value.call is None or value.call.primitive.kind != "elementwise":
         return None
     operands = value.call.arrays
     if not all(reading.called(x) for x in operands):

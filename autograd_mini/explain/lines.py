@@ -522,7 +522,7 @@ class Derivation:
 
 def is_slope_or_part(call: Call) -> bool:
     """Whether a gradient goes through a call by a factor for each element, or in part only."""
-    unary = len(call.operands) == 1 and call.primitive.elementwise
+    unary = len(call.operands) == 1 and call.primitive.kind == "elementwise"
     return unary or call.primitive.name in ("concatenate", "getitem")
 
 

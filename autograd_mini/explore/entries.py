@@ -125,7 +125,7 @@ def reads_of(computation: Computation) -> Reads:
 
 def keeps_places(call: Call) -> bool:
     """Whether each entry of the output is made of those at its own place."""
-    if call.primitive.elementwise:
+    if call.primitive.kind == "elementwise":
         return True
     first = call.operands[0]
     same = isinstance(first, Value) and first.shape == call.output.shape
@@ -196,7 +196,7 @@ class Search:
 
     def is_entrywise(self) -> bool:
         """Whether a formula of entries says it all: the rest only changes shapes."""
-        rest = [c for c in self.computation.calls if not c.primitive.elementwise]
+        rest = [c for c in self.computation.calls if c.primitive.kind != "elementwise"]
         some = len(rest) < len(self.computation.calls)
         return some and all(call.primitive.template == BOOKKEEPING for call in rest)
 

@@ -325,7 +325,7 @@ def entries_data(read: Read, shown: Array) -> Data:
 
 def local_slope(share: Pull) -> Array | None:
     """What the incoming gradient is multiplied by in each entry; None if there is no such thing."""
-    if not all(call.primitive.elementwise for call in share.calls):
+    if not all(call.primitive.kind == "elementwise" for call in share.calls):
         return None
     g = gradient_value(share.call.output).array
     slope = Replay.share(share, np.ones_like(g))

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from .. import numpy_functions
 from ..core import ops
 from ..core.graph import listen, listening
 from ..core.primitive import Primitive
@@ -32,7 +33,13 @@ HERE = os.path.dirname(__file__)  # noqa: PTH120 - as in trace.py
 PACKAGE = __name__.partition(".")[0]
 #: Ops that a program has lines for, besides those whose kernel is a ufunc.
 WHOLE = {
-    *(ops.reduce_sum, ops.reduce_max, ops.reduce_min, ops.matrix_product, ops.cumulative_sum),
+    *(
+        ops.reduce_sum,
+        ops.reduce_max,
+        ops.reduce_min,
+        ops.matrix_product,
+        numpy_functions.cumulative_sum,
+    ),
     *(ops.reshape, ops.transpose, ops.broadcast_to, ops.copy, ops.convert, ops.where, ops.join),
     *(ops.getitem, ops.scatter, ops.zeros_like, ops.ones_like, assignment),
 }

@@ -109,7 +109,7 @@ def fitted(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
         parts = [lowered(writer, parts[0], symbol.operands[0].shape), *parts[1:]]
     if is_reduction(primitive):
         return along_axes(writer, symbol, parts)
-    if primitive.elementwise:
+    if primitive.kind == "elementwise":
         return side_by_side(writer, symbol, parts)
     return all_whole(writer, symbol, parts), as_it_is(symbol.shape)
 
@@ -295,7 +295,9 @@ def settled(symbol: Symbol, order: list[Symbol]) -> set[int]:
                 told = x.statics["axis"] - len(x.shape) * (x.statics["axis"] >= 0) == inner
             else:
                 assert part.primitive is not None
-                same = part.primitive.elementwise or part.primitive.template == BOOKKEEPING
+                same = (
+                    part.primitive.kind == "elementwise" or part.primitive.template == BOOKKEEPING
+                )
                 told = inherits and same and x.shape == part.shape
             (known if told else unknown).add(id(x))
     return known - unknown

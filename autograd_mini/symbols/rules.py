@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import activations
+from .. import activations, numpy_functions
 from ..core import ops
 from ..core.primitive import Primitive
 from ..functional import argument
@@ -242,7 +242,7 @@ RULES: dict[int, Rule] = {
     id(ops.zeros_like): constant,
     id(ops.ones_like): constant,
     id(ops.power): power,
-    id(ops.norm): length,
+    id(numpy_functions.norm): length,
     id(ops.join): concatenation,
     id(ops.scatter): scattered,
     id(argument): operand_alone,

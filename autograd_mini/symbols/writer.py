@@ -275,7 +275,7 @@ class Writer:
     def template(self, primitive: Primitive) -> str | None:
         """The template of a primitive in the language; None if it is written as a function."""
         if self.language == "latex":
-            return primitive.template
+            return str(primitive.template)
         python, text = OPERATORS.get(primitive.template, (None, None))
         if self.language == "text":
             return text

@@ -42,7 +42,7 @@ def operand_shape(node: Node, position: int) -> Any:
     """The shape of an operand that was not kept, as far as it is known."""
     if node.primitive.variadic:
         return node.statics["likes"][position - len(node.primitive.operands) + 1].shape
-    return node.shape if node.primitive.elementwise else ()
+    return node.shape if node.primitive.kind == "elementwise" else ()
 
 
 def inferred(node: Node, operands: list[Any], position: int, y: Any) -> tuple[Any, bool] | None:
@@ -64,7 +64,7 @@ def inferred(node: Node, operands: list[Any], position: int, y: Any) -> tuple[An
             offset = result(np.zeros(shape, y.dtype))
             noise = 8 * epsilon * max(np.max(np.abs(z), initial=0) for z in (y, offset))
             x = np.zeros(shape, y.dtype)
-            if node.primitive.elementwise:
+            if node.primitive.kind == "elementwise":
                 slope = result(np.ones(shape, y.dtype)) - offset
                 told = slope != 0
                 x[told] = ((y - offset) / slope)[told]
@@ -75,7 +75,7 @@ def inferred(node: Node, operands: list[Any], position: int, y: Any) -> tuple[An
                 x.flat[places[places > 0].astype(int) - 1] = y[places > 0]
             same = np.allclose(result(x), y, rtol=64 * epsilon, atol=noise)
             certain = bool(np.all(told)) and noise <= 1e-5 * np.max(np.abs(x), initial=0)
-            if certain and node.primitive.elementwise and np.ptp(x) <= noise:
+            if certain and node.primitive.kind == "elementwise" and np.ptp(x) <= noise:
                 return shortest(float(np.mean(x)), noise), True  # such as the 1 of 1 - A
     except (TypeError, ValueError):  # another operand is unknown too, or the shape
         return None
