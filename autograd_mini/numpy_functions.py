@@ -20,12 +20,10 @@ from numpy.lib.array_utils import normalize_axis_tuple
 from .activations import sigmoid
 from .core.graph import Array
 from .core.ops import (
-    LN_2,
     Axis,
     Index,
     concatenate,
     count,
-    mean,
     normalized,
     reduce_max,
     reduce_min,
@@ -33,12 +31,13 @@ from .core.ops import (
     restored,
     scatter,
     sum_along,
-    trunc,
     where,
     zero,
 )
 from .core.primitive import composite, elementwise, implementations, primitive
 from .core.tensor import described, parameter_names, unwrapped, wrap
+
+LN_2, LN_10 = math.log(2), math.log(10)
 
 
 def as_array(x: Array) -> Array:
@@ -56,6 +55,38 @@ def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
 # Several of these are analytic functions, but NumPy does not compute them for complex numbers.
 
 # fmt: off
+positive   = primitive(r"$x", numpy=np.positive, kind="copy", x=lambda g: g)(np.positive)
+reciprocal = elementwise(np.reciprocal, r"\frac{1}{$x}",   x=lambda g, y: -g * np.square(y))
+cbrt       = elementwise(np.cbrt,       r"\sqrt[3]{$x}",   analytic=False,
+                         x=lambda g, y: g / (3 * np.square(y)))
+exp2       = elementwise(np.exp2,       r"2^{$x}",         x=lambda g, y: g * (LN_2 * y))
+expm1      = elementwise(np.expm1,      r"e^{$x} - 1",     x=lambda g, y: g * (y + 1))
+log2       = elementwise(np.log2,       r"\log_2 $x",      x=lambda g, x: g / (LN_2 * x))
+log10      = elementwise(np.log10,      r"\log_{10} $x",   x=lambda g, x: g / (LN_10 * x))
+log1p      = elementwise(np.log1p,      r"\log(1 + $x)",   x=lambda g, x: g / (1 + x))
+sin        = elementwise(np.sin,        r"\sin $x",        x=lambda g, x: g * np.cos(x))
+cos        = elementwise(np.cos,        r"\cos $x",        x=lambda g, x: -g * np.sin(x))
+tan        = elementwise(np.tan,        r"\tan $x",        x=lambda g, y: g * (1 + np.square(y)))
+arcsin     = elementwise(np.arcsin,     r"\arcsin $x",
+                         x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)))
+arccos     = elementwise(np.arccos,     r"\arccos $x",
+                         x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)))
+arctan     = elementwise(np.arctan,     r"\arctan $x",     x=lambda g, x: g / (1 + np.square(x)))
+sinh       = elementwise(np.sinh,       r"\sinh $x",       x=lambda g, x: g * np.cosh(x))
+cosh       = elementwise(np.cosh,       r"\cosh $x",       x=lambda g, x: g * np.sinh(x))
+arcsinh    = elementwise(np.arcsinh,    r"\sinh^{-1} $x",
+                         x=lambda g, x: g / np.sqrt(np.square(x) + 1))
+arccosh    = elementwise(np.arccosh,    r"\cosh^{-1} $x",
+                         x=lambda g, x: g / np.sqrt((x - 1) * (x + 1)))
+arctanh    = elementwise(np.arctanh,    r"\tanh^{-1} $x",
+                         x=lambda g, x: g / ((1 - x) * (1 + x)))
+floor      = elementwise(np.floor,      r"\lfloor $x \rfloor",   x=zero, analytic=False)
+ceil       = elementwise(np.ceil,       r"\lceil $x \rceil",     x=zero, analytic=False)
+trunc      = elementwise(np.trunc,      r"\mathrm{trunc} $x",    x=zero, analytic=False)
+rint       = elementwise(np.rint,       r"\mathrm{round} $x",    x=zero, analytic=False)
+remainder    = elementwise(np.remainder,    r"$a \bmod $b",   a=lambda g: g,
+                           b=lambda g, a, b: -g * np.floor_divide(a, b), analytic=False)
+floor_divide = elementwise(np.floor_divide, r"$a \div $b",    a=zero, b=zero, analytic=False)
 logaddexp  = elementwise(np.logaddexp,  r"\log(e^{$a} + e^{$b})",   analytic=False,
                          a=lambda g, a, b: g * sigmoid(a - b),
                          b=lambda g, a, b: g * sigmoid(b - a))
@@ -89,6 +120,16 @@ deg2rad    = elementwise(np.deg2rad,    r"\frac{\pi}{180}\, $x",    analytic=Fal
                          x=lambda g: np.deg2rad(g))
 rad2deg    = elementwise(np.rad2deg,    r"\frac{180}{\pi}\, $x",    analytic=False,
                          x=lambda g: np.rad2deg(g))
+
+for _ufunc, _template in (
+    (np.logical_and, r"$a \land $b"),      (np.bitwise_and, r"$a \land $b"),
+    (np.logical_or, r"$a \lor $b"),        (np.bitwise_or, r"$a \lor $b"),
+    (np.logical_xor, r"$a \oplus $b"),     (np.bitwise_xor, r"$a \oplus $b"),
+    (np.logical_not, r"\lnot $x"),         (np.invert, r"\lnot $x"),
+    (np.signbit, "$x < 0"),                (np.isnan, r"$x = \mathrm{nan}"),
+    (np.isinf, r"|$x| = \infty"),          (np.isfinite, r"|$x| < \infty"),
+):
+    elementwise(_ufunc, _template, analytic=False)
 # fmt: on
 
 
@@ -180,6 +221,12 @@ def polyval(p: Array, x: Array) -> Array:
 # ---- reductions ---------------------------------------------------------------------------------
 
 implementations.update({np.amax: reduce_max, np.amin: reduce_min})
+
+
+@composite(np.mean)
+def mean(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+    """The sum divided by the number of elements."""
+    return reduce_sum(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
 
 
 def reversed_along(x: Array, axis: int) -> Array:
@@ -592,6 +639,12 @@ def matrix_transpose(x: Array) -> Array:
 def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
     """New axes of length 1."""
     return a.reshape(np.expand_dims(unwrapped(a), axis).shape)
+
+
+@composite(np.ravel)
+def ravel(a: Array) -> Array:
+    """All elements along one axis, in row-major order."""
+    return a.reshape((a.size,))
 
 
 @composite(np.squeeze)

@@ -405,16 +405,16 @@ ARITHMETIC = [
     elementwise(ops.divide, np.divide, REAL, REAL, a=lambda a, b: 1 / b, b=lambda a, b: -a / b**2),
     elementwise(ops.negative, np.negative, REAL, linear=True, x=lambda x: -1.0),
     row(
-        ops.positive,
+        numpy_functions.positive,
         np.positive,
         *[((REAL, shape),) for (shape,) in UNARY],
         linear=True,
         x=lambda g, x: g,
     ),
-    elementwise(ops.reciprocal, lambda x: 1 / x, REAL, x=lambda x: -(x**-2)),
+    elementwise(numpy_functions.reciprocal, lambda x: 1 / x, REAL, x=lambda x: -(x**-2)),
     elementwise(ops.square, lambda x: x * x, REAL, x=lambda x: x + x),
     elementwise(ops.sqrt, np.sqrt, POSITIVE, x=lambda x: 0.5 * x**-0.5),
-    elementwise(ops.cbrt, np.cbrt, REAL, x=lambda x: abs(x) ** (-2 / 3) / 3),
+    elementwise(numpy_functions.cbrt, np.cbrt, REAL, x=lambda x: abs(x) ** (-2 / 3) / 3),
     elementwise(
         ops.power,
         lambda a, b: np.exp(b * np.log(a)),
@@ -424,7 +424,7 @@ ARITHMETIC = [
         b=lambda a, b: a**b * np.log(a),
     ),
     elementwise(
-        ops.remainder,
+        numpy_functions.remainder,
         lambda a, b: a - b * np.floor(a / b),
         between(-5.0, 5.0),
         both_signs(0.5, 2.0),
@@ -432,7 +432,7 @@ ARITHMETIC = [
         b=lambda a, b: -np.floor(a / b),
     ),
     elementwise(
-        ops.floor_divide,
+        numpy_functions.floor_divide,
         lambda a, b: np.floor(a / b),
         between(-5.0, 5.0),
         both_signs(0.5, 2.0),
@@ -443,29 +443,37 @@ ARITHMETIC = [
 
 EXPONENTIALS = [
     elementwise(ops.exp, np.exp, REAL, x=np.exp),
-    elementwise(ops.exp2, lambda x: 2**x, REAL, x=lambda x: LN_2 * 2**x),
-    elementwise(ops.expm1, lambda x: np.exp(x) - 1, REAL, x=np.exp),
+    elementwise(numpy_functions.exp2, lambda x: 2**x, REAL, x=lambda x: LN_2 * 2**x),
+    elementwise(numpy_functions.expm1, lambda x: np.exp(x) - 1, REAL, x=np.exp),
     elementwise(ops.log, np.log, POSITIVE, x=lambda x: 1 / x),
-    elementwise(ops.log2, lambda x: np.log(x) / LN_2, POSITIVE, x=lambda x: 1 / (x * LN_2)),
-    elementwise(ops.log10, lambda x: np.log(x) / LN_10, POSITIVE, x=lambda x: 1 / (x * LN_10)),
-    elementwise(ops.log1p, lambda x: np.log(1 + x), between(-0.7, 2.0), x=lambda x: 1 / (1 + x)),
+    elementwise(
+        numpy_functions.log2, lambda x: np.log(x) / LN_2, POSITIVE, x=lambda x: 1 / (x * LN_2)
+    ),
+    elementwise(
+        numpy_functions.log10, lambda x: np.log(x) / LN_10, POSITIVE, x=lambda x: 1 / (x * LN_10)
+    ),
+    elementwise(
+        numpy_functions.log1p, lambda x: np.log(1 + x), between(-0.7, 2.0), x=lambda x: 1 / (1 + x)
+    ),
 ]
 
 TRIGONOMETRY = [
-    elementwise(ops.sin, np.sin, REAL, x=np.cos),
-    elementwise(ops.cos, np.cos, REAL, x=lambda x: -np.sin(x)),
-    elementwise(ops.tan, lambda x: np.sin(x) / np.cos(x), UNIT, x=lambda x: np.cos(x) ** -2),
-    elementwise(ops.arcsin, np.arcsin, UNIT, x=lambda x: (1 - x**2) ** -0.5),
-    elementwise(ops.arccos, np.arccos, UNIT, x=lambda x: -((1 - x**2) ** -0.5)),
-    elementwise(ops.arctan, np.arctan, REAL, x=lambda x: 1 / (x**2 + 1)),
+    elementwise(numpy_functions.sin, np.sin, REAL, x=np.cos),
+    elementwise(numpy_functions.cos, np.cos, REAL, x=lambda x: -np.sin(x)),
     elementwise(
-        ops.sinh,
+        numpy_functions.tan, lambda x: np.sin(x) / np.cos(x), UNIT, x=lambda x: np.cos(x) ** -2
+    ),
+    elementwise(numpy_functions.arcsin, np.arcsin, UNIT, x=lambda x: (1 - x**2) ** -0.5),
+    elementwise(numpy_functions.arccos, np.arccos, UNIT, x=lambda x: -((1 - x**2) ** -0.5)),
+    elementwise(numpy_functions.arctan, np.arctan, REAL, x=lambda x: 1 / (x**2 + 1)),
+    elementwise(
+        numpy_functions.sinh,
         lambda x: (np.exp(x) - np.exp(-x)) / 2,
         REAL,
         x=lambda x: (np.exp(x) + np.exp(-x)) / 2,
     ),
     elementwise(
-        ops.cosh,
+        numpy_functions.cosh,
         lambda x: (np.exp(x) + np.exp(-x)) / 2,
         REAL,
         x=lambda x: (np.exp(x) - np.exp(-x)) / 2,
@@ -477,16 +485,22 @@ TRIGONOMETRY = [
         x=lambda x: 4 / (np.exp(x) + np.exp(-x)) ** 2,
     ),
     elementwise(
-        ops.arcsinh, lambda x: np.log(x + np.sqrt(x**2 + 1)), REAL, x=lambda x: (x**2 + 1) ** -0.5
+        numpy_functions.arcsinh,
+        lambda x: np.log(x + np.sqrt(x**2 + 1)),
+        REAL,
+        x=lambda x: (x**2 + 1) ** -0.5,
     ),
     elementwise(
-        ops.arccosh,
+        numpy_functions.arccosh,
         lambda x: np.log(x + np.sqrt(x**2 - 1)),
         between(1.3, 4.0),
         x=lambda x: (x**2 - 1) ** -0.5,
     ),
     elementwise(
-        ops.arctanh, lambda x: np.log((1 + x) / (1 - x)) / 2, UNIT, x=lambda x: 1 / (1 - x**2)
+        numpy_functions.arctanh,
+        lambda x: np.log((1 + x) / (1 - x)) / 2,
+        UNIT,
+        x=lambda x: 1 / (1 - x**2),
     ),
 ]
 
@@ -495,10 +509,12 @@ KINKS_AND_STEPS = [
         ops.absolute, lambda x: np.where(x > 0, x, -x), REAL, x=lambda x: np.where(x > 0, 1.0, -1.0)
     ),
     elementwise(ops.sign, lambda x: x / abs(x), off_steps, x=zero),
-    elementwise(ops.floor, lambda x: x - x % 1, off_steps, x=zero),
-    elementwise(ops.ceil, lambda x: x + -x % 1, off_steps, x=zero),
-    elementwise(ops.trunc, lambda x: np.sign(x) * (abs(x) - abs(x) % 1), off_steps, x=zero),
-    elementwise(ops.rint, lambda x: np.floor(x + 0.5), off_steps, x=zero),
+    elementwise(numpy_functions.floor, lambda x: x - x % 1, off_steps, x=zero),
+    elementwise(numpy_functions.ceil, lambda x: x + -x % 1, off_steps, x=zero),
+    elementwise(
+        numpy_functions.trunc, lambda x: np.sign(x) * (abs(x) - abs(x) % 1), off_steps, x=zero
+    ),
+    elementwise(numpy_functions.rint, lambda x: np.floor(x + 0.5), off_steps, x=zero),
     elementwise(
         ops.maximum,
         lambda a, b: (a + b + abs(a - b)) / 2,

@@ -18,7 +18,7 @@ from cases import CASES, PRIMITIVES, Case, Example, summed_to
 import autograd_mini as ag
 from autograd_mini import numpy_functions
 from autograd_mini.core import ops
-from autograd_mini.core.primitive import Like, Primitive
+from autograd_mini.core.primitive import Like, Likes, Primitive
 
 Array = Any
 STEP = np.finfo(np.float64).eps ** (1 / 3)
@@ -80,7 +80,7 @@ def raw(
     known |= dict(zip(op.operands, operands, strict=False))
     if op.variadic:
         known[op.operands[-1]] = tuple(operands[many:])
-        known["likes"] = [Like(x.shape, x.dtype) for x in operands[many:]]
+        known["likes"] = Likes([Like(x.shape, x.dtype) for x in operands[many:]])
     known["like"] = Like(operands[position].shape, operands[position].dtype)
     rule = rule_at(op, position)
     assert rule is not None

@@ -18,10 +18,9 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from .graph import Array, unbroadcast
 from .primitive import Operand, composite, elementwise, primitive
-from .tensor import apply_binary, described, ndarray
+from .tensor import apply_binary, explained, ndarray
 
 Axis = int | tuple[int, ...] | None
-LN_2, LN_10 = math.log(2), math.log(10)
 
 
 def zero(g: Array) -> Array:
@@ -42,41 +41,18 @@ divide   = elementwise(np.true_divide, r"\frac{$a}{$b}", "$a / $b", a=lambda g, 
                                                                     b=lambda g, b, y: -g * y / b)
 negative = elementwise(np.negative,    r"-$x",           "-$x",     x=lambda g: -g)
 square   = elementwise(np.square,      r"{$x}^2",        "$x**2",   x=lambda g, x: g * (2 * x))
-positive = primitive(r"$x", numpy=np.positive, kind="copy", x=lambda g: g)(np.positive)
-
-reciprocal   = elementwise(np.reciprocal,   r"\frac{1}{$x}",  x=lambda g, y: -g * np.square(y))
-sqrt         = elementwise(np.sqrt,         r"\sqrt{$x}",     x=lambda g, y: g / (2 * y))
-cbrt         = elementwise(np.cbrt,         r"\sqrt[3]{$x}",  x=lambda g, y: g / (3 * np.square(y)),
-                           analytic=False)
 # at a = 0 these take a**0 as the constant 1 and a**b as the constant 0, not 0 * inf
-power        = elementwise(np.power,        r"{$a}^{$b}", "$a**$b",
-                           a=lambda g, a, b: g * (b * (a + ((a == 0) & (b == 0))) ** (b - 1)),
-                           b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
-remainder    = elementwise(np.remainder,    r"$a \bmod $b",   a=lambda g: g,
-                           b=lambda g, a, b: -g * np.floor_divide(a, b), analytic=False)
-floor_divide = elementwise(np.floor_divide, r"$a \div $b",    a=zero, b=zero, analytic=False)
+power    = elementwise(np.power,       r"{$a}^{$b}",     "$a**$b",
+                       a=lambda g, a, b: g * (b * (a + ((a == 0) & (b == 0))) ** (b - 1)),
+                       b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
 
-# ---- exponentials, logarithms, trigonometry -----------------------------------------------------
+# ---- functions of one number --------------------------------------------------------------------
+# Their kin are in numpy_functions.py, with the trigonometric ones.
 
-exp     = elementwise(np.exp,     r"e^{$x}",         x=lambda g, y: g * y)
-exp2    = elementwise(np.exp2,    r"2^{$x}",         x=lambda g, y: g * (LN_2 * y))
-expm1   = elementwise(np.expm1,   r"e^{$x} - 1",     x=lambda g, y: g * (y + 1))
-log     = elementwise(np.log,     r"\log $x",        x=lambda g, x: g / x)
-log2    = elementwise(np.log2,    r"\log_2 $x",      x=lambda g, x: g / (LN_2 * x))
-log10   = elementwise(np.log10,   r"\log_{10} $x",   x=lambda g, x: g / (LN_10 * x))
-log1p   = elementwise(np.log1p,   r"\log(1 + $x)",   x=lambda g, x: g / (1 + x))
-sin     = elementwise(np.sin,     r"\sin $x",        x=lambda g, x: g * np.cos(x))
-cos     = elementwise(np.cos,     r"\cos $x",        x=lambda g, x: -g * np.sin(x))
-tan     = elementwise(np.tan,     r"\tan $x",        x=lambda g, y: g * (1 + np.square(y)))
-arcsin  = elementwise(np.arcsin,  r"\arcsin $x",     x=lambda g, x: g / np.sqrt((1 - x) * (1 + x)))
-arccos  = elementwise(np.arccos,  r"\arccos $x",     x=lambda g, x: -g / np.sqrt((1 - x) * (1 + x)))
-arctan  = elementwise(np.arctan,  r"\arctan $x",     x=lambda g, x: g / (1 + np.square(x)))
-sinh    = elementwise(np.sinh,    r"\sinh $x",       x=lambda g, x: g * np.cosh(x))
-cosh    = elementwise(np.cosh,    r"\cosh $x",       x=lambda g, x: g * np.sinh(x))
-tanh    = elementwise(np.tanh,    r"\tanh $x",       x=lambda g, y: g * (1 - np.square(y)))
-arcsinh = elementwise(np.arcsinh, r"\sinh^{-1} $x",  x=lambda g, x: g / np.sqrt(np.square(x) + 1))
-arccosh = elementwise(np.arccosh, r"\cosh^{-1} $x",  x=lambda g, x: g / np.sqrt((x - 1) * (x + 1)))
-arctanh = elementwise(np.arctanh, r"\tanh^{-1} $x",  x=lambda g, x: g / ((1 - x) * (1 + x)))
+sqrt     = elementwise(np.sqrt,        r"\sqrt{$x}",     x=lambda g, y: g / (2 * y))
+exp      = elementwise(np.exp,         r"e^{$x}",        x=lambda g, y: g * y)
+log      = elementwise(np.log,         r"\log $x",       x=lambda g, x: g / x)
+tanh     = elementwise(np.tanh,        r"\tanh $x",      x=lambda g, y: g * (1 - np.square(y)))
 
 # ---- kinks and steps ----------------------------------------------------------------------------
 # At a tie both operands get half: a subgradient, and the same whichever comes first.
@@ -84,10 +60,6 @@ arctanh = elementwise(np.arctanh, r"\tanh^{-1} $x",  x=lambda g, x: g / ((1 - x)
 absolute = elementwise(np.absolute, r"|$x|", "np.abs", analytic=False,
                        x=lambda g, x: g * np.sign(x))
 sign     = elementwise(np.sign,     r"\mathrm{sgn} $x",  x=zero, analytic=False)
-floor    = elementwise(np.floor,    r"\lfloor $x \rfloor", x=zero, analytic=False)
-ceil     = elementwise(np.ceil,     r"\lceil $x \rceil", x=zero, analytic=False)
-trunc    = elementwise(np.trunc,    r"\mathrm{trunc} $x", x=zero, analytic=False)
-rint     = elementwise(np.rint,     r"\mathrm{round} $x", x=zero, analytic=False)
 maximum  = elementwise(np.maximum,  r"\max($a, $b)",     analytic=False,
                        a=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)),
                        b=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)))
@@ -100,18 +72,12 @@ zeros_like, ones_like = [
     for number, function, kernel in (("0", np.zeros_like, lambda x: np.zeros_like(x)),
                                      ("1", np.ones_like, lambda x: np.ones_like(x)))]
 
-# ---- comparison and logic: no gradient ----------------------------------------------------------
+# ---- comparison: no gradient --------------------------------------------------------------------
 
 for _ufunc, *_templates in (
     (np.greater, "$a > $b", "($a > $b)"),  (np.greater_equal, r"$a \ge $b", "($a >= $b)"),
     (np.less, "$a < $b", "($a < $b)"),     (np.less_equal, r"$a \le $b", "($a <= $b)"),
     (np.equal, "$a = $b", "($a == $b)"),   (np.not_equal, r"$a \ne $b", "($a != $b)"),
-    (np.logical_and, r"$a \land $b"),      (np.bitwise_and, r"$a \land $b"),
-    (np.logical_or, r"$a \lor $b"),        (np.bitwise_or, r"$a \lor $b"),
-    (np.logical_xor, r"$a \oplus $b"),     (np.bitwise_xor, r"$a \oplus $b"),
-    (np.logical_not, r"\lnot $x"),         (np.invert, r"\lnot $x"),
-    (np.signbit, "$x < 0"),                (np.isnan, r"$x = \mathrm{nan}"),
-    (np.isinf, r"|$x| = \infty"),          (np.isfinite, r"|$x| < \infty"),
 ):
     elementwise(_ufunc, *_templates, analytic=False)
 
@@ -184,12 +150,6 @@ def reduce_min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     return np.min(x, axis=axis, keepdims=keepdims)
 
 
-@composite(np.mean)
-def mean(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """The sum divided by the number of elements."""
-    return reduce_sum(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
-
-
 # ---- products of matrices -----------------------------------------------------------------------
 
 matrix_product = primitive(
@@ -203,8 +163,8 @@ def matmul(a: Array, b: Array) -> Array:
     """``a @ b`` for matrices, stacks of them that broadcast, and vectors."""
     a, b = [x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b)]
     if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
-        raise ValueError(f"matmul: {described(a)} @ {described(b)}: the first must have as many "
-                         f"columns as the second has rows")
+        error = ValueError("the first must have as many columns as the second has rows")
+        raise explained(error, matrix_product, (a, b))
     if a.ndim > 1 and b.ndim > 1:
         return apply_binary(matrix_product, a, b)
     left = a if a.ndim > 1 else a.reshape((1, -1))
@@ -249,20 +209,12 @@ def copy(x: Array) -> Array:
     return x.copy()
 
 
-@composite(np.ravel)
-def ravel(a: Array) -> Array:
-    """All elements along one axis, in row-major order."""
-    return a.reshape((a.size,))
-
-
 # ---- joining and indexing -----------------------------------------------------------------------
 
 
-def block(i: int, likes: list[Array], axis: int) -> tuple[slice, ...]:
+def block(i: int, likes: Any, axis: int) -> tuple[slice, ...]:
     """Where the i-th operand lies in the concatenation of all."""
-    axis %= len(likes[0].shape)
-    start = sum(like.shape[axis] for like in likes[:i])
-    return (slice(None),) * axis + (slice(start, start + likes[i].shape[axis]),)
+    return (slice(None),) * (axis % len(likes.starts)) + (slice(*likes.starts[axis][i : i + 2]),)
 
 
 @primitive(r"[$xs]", "np.concatenate(($xs,), axis=$axis)", name="concatenate", kind="join",
