@@ -72,8 +72,7 @@ def pulled_back(
 ) -> list[Tensor | None]:
     """The gradients of ``y``; None for a tensor that it was not computed from."""
     order, targets = newest_first(history(y)), {history(tensor) for tensor in tensors}
-    seed = cotangent_of(y, gradient)
-    found = backpropagate(leading_to(targets, order), targets, seed, create_graph)
+    found = backpropagate(y, leading_to(targets, order), targets, gradient, create_graph)
     return [found.get(history(tensor)) for tensor in tensors]
 
 

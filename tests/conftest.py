@@ -12,6 +12,7 @@ import pytest
 
 from autograd_mini.core import graph
 from autograd_mini.core.primitive import implementations
+from autograd_mini.trace import Observer
 
 hypothesis.settings.register_profile(
     "everywhere", deadline=None, derandomize=True, database=None, print_blob=True
@@ -27,7 +28,7 @@ def nothing_left_behind() -> Iterator[None]:
     after = graph.listening()
     implementations.clear()
     implementations.update(known)
-    assert after is before, (
+    assert after == before, (
         f"this test left recording={after.recording} and {len(after.observers)} observers behind"
     )
 
@@ -44,12 +45,13 @@ def listener() -> Listener:
     return Listener()
 
 
-class Listener:
+class Listener(Observer):
     """Listens to the engine as traces do."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.heard_of: list[tuple[Any, ...]] = []
-        self.pulled: list[tuple[Any, int]] = []
+        self.pulls: list[tuple[Any, int]] = []
         self.delivered_to: list[tuple[Any, Any]] = []
         self.written: list[Any] = []
         self.entered: list[Any] = []
@@ -59,7 +61,8 @@ class Listener:
         self.heard_of.append((primitive, operands, statics, y))
 
     def pulling(self, node: Any, position: int) -> None:
-        self.pulled.append((node, position))
+        super().pulling(node, position)
+        self.pulls.append((node, position))
 
     def delivered(self, node: Any, cotangent: Any) -> None:
         self.delivered_to.append((node, cotangent))

@@ -30,6 +30,7 @@ HOUSE = [
     "npz",
     "core.primitive",
     "core.graph",
+    "methods",
     "core.tensor",
     "core.ops",
     "core",

@@ -3,15 +3,49 @@
 A Tensor points to its `Node`, a node to the nodes of its operands, and nothing points back, so a
 graph is freed when its last Tensor goes.  Nobody can use a value before it exists: creation order
 is a topological order, and going backward means "reachable, newest first".
+
+In the words used everywhere here: a **node** is one recorded call, or a leaf.  The **cotangent** of
+a node is the derivative of what is differentiated by the node's output.  A **rule** takes the
+cotangent of an output to one operand: the contribution of this path, and contributions are added
+where paths join.  The **seed** is the cotangent that a backward pass starts with, mostly 1.
+
+How a call goes forward and how the sweep comes back, as a student would write it (what `apply` and
+`sweep` do besides is checks, speed, and telling those who listen):
+
+>>> def call(primitive, *operands):
+...     y = primitive.kernel(*[operand.data for operand in operands])
+...     saved = (*[operand.data for operand in operands], y)
+...     parents = [operand.node for operand in operands]
+...     return Point(y, Node(primitive, parents, saved, {}, y.shape, y.dtype))
+>>> def differentiate(cost):
+...     cotangents = {cost.node: np.ones_like(cost.data)}  # the seed
+...     for node in newest_first(cost.node):
+...         for position, parent in enumerate(node.parents):
+...             rule = node.primitive.rules[position]
+...             wished = [node.saved[wish] for wish in rule.wishes]
+...             contribution = rule.function(cotangents[node], *wished)
+...             cotangents[parent] = cotangents.get(parent, 0) + contribution
+...     return cotangents
+
+On arrays of one shape, and for rules that ask for operands and outputs alone, that is all of it:
+
+>>> from types import SimpleNamespace
+>>> from autograd_mini.core import ops
+>>> Point = lambda data, node: SimpleNamespace(data=data, node=node)
+>>> x = Point(np.array([1.0, 2.0]), Node(None, (), None, {}, (2,), np.dtype(float)))
+>>> differentiate(call(ops.multiply, x, call(ops.tanh, x)))[x.node]  # tanh x + x (1 - tanh^2 x)
+array([1.1815685 , 1.10532923])
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from operator import attrgetter
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,31 +89,48 @@ class Listening(NamedTuple):
     `autograd_mini.trace.Observer` says what observers are told.
     """
 
-    recording: bool
-    observers: tuple[Any, ...]
+    recording: bool = True
+    observers: tuple[Any, ...] = ()
+    switches: tuple[Any, ...] = ()  # each `listen` in force, as they were entered
 
 
-_listening = ContextVar("listening", default=Listening(True, ()))  # noqa: B039
+_listening = ContextVar("listening", default=Listening())  # noqa: B039
 listening = _listening.get
 
 
 class listen:  # noqa: N801 - used like a function: `with listen(...)`
-    """Change who is listening, for a ``with`` block; what is not given stays as it is."""
+    """Change who is listening, for a ``with`` block; what is not given stays as it is.
+
+    Each block takes back what it has switched itself, in whatever order blocks end: those of
+    generators that are closed, of threads, of tasks.
+    """
 
     def __init__(self, recording: bool | None = None, observer: Any = None) -> None:
-        self._recording = recording
-        self._observer = observer
-        self._tokens: list[Token[Listening]] = []
+        self.recording = recording
+        self.observer = observer
 
     def __enter__(self) -> Any:
-        now = listening()
-        recording = now.recording if self._recording is None else self._recording
-        observers = now.observers + (() if self._observer is None else (self._observer,))
-        self._tokens.append(_listening.set(Listening(recording, observers)))
-        return self._observer
+        put_in_force((*listening().switches, self))
+        return self.observer
 
     def __exit__(self, *error: object) -> None:
-        _listening.reset(self._tokens.pop())
+        switches = listening().switches
+        mine = [i for i, switch in enumerate(switches) if switch is self]
+        if mine:  # not so where a block ends in another context than the one that it began in
+            put_in_force(switches[: mine[-1]] + switches[mine[-1] + 1 :])
+
+
+def put_in_force(switches: tuple[listen, ...]) -> None:
+    """Let the newest switch decide on recording, and all observers hear."""
+    recording = [x.recording for x in switches if x.recording is not None]
+    observers = tuple([x.observer for x in switches if x.observer is not None])
+    _listening.set(Listening(not recording or recording[-1], observers, switches))
+
+
+def tell(event: str, *facts: Any) -> None:
+    """Tell those who listen of an event, in the order in which they came."""
+    for observer in listening().observers:
+        getattr(observer, event)(*facts)
 
 
 def no_grad() -> listen:
@@ -106,30 +157,52 @@ def no_grad() -> listen:
 
 
 class Writes:
-    """Which arrays were written in place, and when: backward must not use what they held before.
+    """The account of memory: which elements were written in place, and when.
 
-    A write takes a serial number from the same counter as the nodes, so "written after it was
-    saved" is one comparison.
+    A write is booked on the memory, not on the array object that happened to be used: a view is
+    soon gone, and what was written through it stays.  It takes a serial number from the same
+    counter as the nodes, so "written after it was saved" is one comparison.
     """
 
     def __init__(self) -> None:
         self.newest = -1
-        self._log: dict[int, tuple[weakref.ref[Any], int]] = {}
+        self._by_place: dict[Any, Any] = {}
+        self._by_array: dict[int, tuple[Any, Any]] = {}  # the same entries, found at once
 
     def note(self, array: Any) -> None:
         """Remember that an array has just been written."""
         self.newest = next_serial()
         key = id(array)
-        known = self._log.get(key)
-        reference = known[0] if known else weakref.ref(array, lambda _: self._log.pop(key, None))
-        self._log[key] = (reference, self.newest)
+        if key not in self._by_array:
+            alive = weakref.ref(array, lambda _: self._by_array.pop(key, None))
+            self._by_array[key] = alive, self._entry(array)
+        self._by_array[key][1].serial = self.newest
+
+    def _entry(self, array: Any) -> Any:
+        """The entry for the elements of an array, which lasts as long as their memory."""
+        place: Any = id(array)
+        entry, owner = SimpleNamespace(serial=-1, elements=None, forget=None), array
+        if isinstance(array, np.ndarray):
+            memory = SimpleNamespace(__array_interface__=array.__array_interface__)
+            place = memory.__array_interface__["data"], array.shape, array.strides, array.itemsize
+            entry.elements, owner = np.asarray(memory), owner_of(array)  # keeps nothing alive
+        if place not in self._by_place:
+            self._by_place[place] = entry
+            with contextlib.suppress(TypeError):  # an owner without weak references: never
+                entry.forget = weakref.ref(owner, lambda _: self._by_place.pop(place, None))
+        return self._by_place[place]
+
+    def since(self, array: Any, serial: int) -> bool:
+        """Whether an element of an array was written after a serial number."""
+        if not isinstance(array, np.ndarray):
+            return id(array) in self._by_place and self._by_place[id(array)].serial > serial
+        entries = list(self._by_place.values())  # other threads write meanwhile
+        return any(x.serial > serial and overlap(x.elements, array) for x in entries)
 
     def check(self, node: Node) -> None:
         """Raise if an array that a node saved has been written since."""
-        log = list(self._log.values())  # other threads write meanwhile
-        written = [reference() for reference, serial in log if serial > node.serial]
         for saved in node.saved or ():
-            if saved is not None and any(saved is x or overlap(saved, x) for x in written):
+            if saved is not None and self.since(saved, node.serial):
                 raise RuntimeError(
                     f"{node.primitive} saved an array of shape {saved.shape} for its derivative, "
                     f"and it was changed in place since, by an update or w.data = ...: its "
@@ -140,6 +213,14 @@ class Writes:
 def overlap(a: Any, b: Any) -> bool:
     """Whether two arrays have an element in common."""
     return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.shares_memory(a, b)
+
+
+def owner_of(array: Any) -> Any:
+    """The object whose memory an array looks at: an array, or what it was made from."""
+    owner = array
+    while array is not None:
+        owner, array = array, getattr(array, "base", getattr(array, "obj", None))
+    return owner
 
 
 writes = Writes()
@@ -182,6 +263,7 @@ def sweep(
     """
     useful, targets = set(order), set(targets)
     observers = listening().observers
+    pull = pull_back if wrap is None else pull_back_and_tell
     newest_write = writes.newest
     cotangents, found = dict.fromkeys(order[:1], seed), {}
     for node in order:
@@ -195,15 +277,25 @@ def sweep(
         position = 0
         for parent in node.parents:
             if parent in useful:
-                cotangent = pull_back(node, position, g, wrap)
+                contribution = pull(node, position, g, wrap)
                 known = cotangents.get(parent)
-                cotangents[parent] = cotangent if known is None else known + cotangent
+                if known is not None and observers:
+                    tell("adding", parent)
+                cotangents[parent] = contribution if known is None else known + contribution
             position += 1  # noqa: SIM113 - enumerate makes a tuple for each operand
     return found
 
 
+def pull_back_and_tell(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
+    """`pull_back`, with word to those who listen of where a rule begins and ends."""
+    tell("pulling", node, position)
+    contribution = pull_back(node, position, g, wrap)
+    tell("pulled", node, position, contribution)
+    return contribution
+
+
 def pull_back(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
-    """The share of one operand in the cotangent ``g`` of a node, in its shape and dtype."""
+    """The contribution of a node to the cotangent of an operand, in its shape and dtype."""
     primitive: Any = node.primitive
     rules = primitive.rules
     function, wishes, fetch = rules[position if position < len(rules) else -1]
@@ -213,8 +305,6 @@ def pull_back(node: Node, position: int, g: Array, wrap: Wrap | None) -> Array:
         values = fetch(node.saved)
         cotangent = function(g, values) if len(wishes) == 1 else function(g, *values)
     else:
-        for observer in listening().observers:
-            observer.pulling(node, position)
         cotangent = function(g, *[look_up(node, position, wish, wrap) for wish in wishes])
     like: Any = node.parents[position]
     if cotangent.shape != like.shape:

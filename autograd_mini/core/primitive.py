@@ -46,7 +46,10 @@ differentiated again.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from functools import cached_property
+from itertools import accumulate
 from operator import itemgetter
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -81,6 +84,16 @@ class Like(NamedTuple):
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+
+
+class Likes(list[Like]):
+    """What there is instead of any number of operands."""
+
+    @cached_property
+    def starts(self) -> list[list[int]]:
+        """Along each axis, where each of them begins in the concatenation of all."""
+        lengths = zip(*[like.shape for like in self], strict=False)
+        return [[0, *accumulate(along)] for along in lengths]
 
 
 class Rule(NamedTuple):
@@ -224,8 +237,21 @@ class Primitive:
             )
         return {**self.defaults, **statics}
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """Operands are positional or named, statics named."""
+        kinds = inspect.Parameter
+        names: dict[str, Any] = dict.fromkeys(self.operands, kinds.POSITIONAL_OR_KEYWORD)
+        names |= dict.fromkeys(self.operands[-1:] * self.variadic, kinds.VAR_POSITIONAL)
+        names |= dict.fromkeys(self.statics, kinds.KEYWORD_ONLY)
+        default = {name: self.defaults.get(name, kinds.empty) for name in names}
+        return inspect.Signature([kinds(x, kind, default=default[x]) for x, kind in names.items()])
+
     def __call__(self, *operands: Any, **statics: Any) -> Any:
         """Run the kernel, and record the call if a Tensor is among the operands."""
+        if len(operands) < len(self.operands):
+            named = [name for name in self.operands[len(operands) :] if name in statics]
+            operands += tuple([statics.pop(name) for name in named])
         for operand in operands:
             if isinstance(operand, Operand):
                 return operand._apply(self, operands, statics)
@@ -259,12 +285,7 @@ def parameters_of(
 
 
 def elementwise(
-    kernel: Function,
-    template: Template,
-    python: str | None = None,
-    *,
-    numpy: Function | None = None,
-    **rules_and_options: Any,
+    kernel: Function, template: Template, python: str | None = None, **rules_and_options: Any
 ) -> Primitive:
     r"""Declare an op that works element by element, with broadcasting.
 
@@ -278,12 +299,11 @@ def elementwise(
         operands that returns this.
     python : str, optional
         How it is written in Python, if not as a function of its name: ``"$a + $b"``.
-    numpy : callable, optional
-        The NumPy function that shall run this op on Tensors, by default the kernel if it is one.
     **rules_and_options : callable
         For each operand to be differentiated, ``lambda g, ...`` as in the table of
         `autograd_mini.core.primitive`.  Rules need not sum over broadcast axes or mind dtypes: the
-        engine does.  The options ``name`` and ``analytic`` are those of the function `primitive`.
+        engine does.  The options ``name``, ``numpy`` (by default the kernel, if it is a function of
+        NumPy) and ``analytic`` are those of the function `primitive`.
 
     Returns
     -------
@@ -305,10 +325,9 @@ def elementwise(
     >>> t.grad
     Tensor([-1.27323954, -1.        ], dtype=float64)
     """
-    if numpy is None and not isinstance(kernel, FunctionType):
-        numpy = kernel
-    rules_and_options |= {"numpy": numpy, "kind": "elementwise"}
-    return primitive(template, python, **rules_and_options)(kernel)
+    numpy = None if isinstance(kernel, FunctionType) else kernel
+    options: Any = {"numpy": numpy, **rules_and_options, "kind": "elementwise"}
+    return primitive(template, python, **options)(kernel)
 
 
 def primitive(
@@ -330,8 +349,10 @@ def primitive(
 
     Parameters
     ----------
-    template, python, numpy, **rules
+    template, python, **rules
         As for the function `elementwise`.
+    numpy : callable, optional
+        The NumPy function that shall run this op on Tensors.
     name : str, optional
         The op's name, by default the kernel's.
     kind : str

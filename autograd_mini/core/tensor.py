@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from .graph import Array, Node, listen, listening, newest_first, sweep, writes
-from .primitive import Like, Operand, Primitive, implementations, primitive
+from ..methods import Methods
+from .graph import Array, Node, listen, listening, newest_first, sweep, tell, writes
+from .primitive import Like, Likes, Primitive, implementations, primitive
 
 NO_STATICS: dict[str, Any] = {}
 SEQUENCES: frozenset[Any] = frozenset([list, tuple])
@@ -65,7 +66,7 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
         saved = keeps and keeps((None, *arrays, y))
         if primitive.variadic:
             many = arrays[len(primitive.operands) - 1 :]
-            statics = {**statics, "likes": [Like(x.shape, x.dtype) for x in many]}
+            statics = {**statics, "likes": Likes([Like(x.shape, x.dtype) for x in many])}
         node = Node(primitive, tuple(parents), saved, statics, y.shape, y.dtype)
     result = wrap(y, node)
     for observer in now.observers:
@@ -126,8 +127,9 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
 
 @functools.cache
 def parameter_names(function: Callable[..., Any]) -> list[str]:
-    """The parameters of a NumPy function, in order."""
-    return list(inspect.signature(function).parameters)
+    """The parameters of a NumPy function, in order, by the names that NumPy 2.1 gave them."""
+    names = inspect.signature(function).parameters
+    return [{"newshape": "shape"}.get(name, name) for name in names]
 
 
 def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -156,7 +158,9 @@ def explained(error: Exception, primitive: Primitive, operands: tuple[Any, ...])
     """The same error, with the op and the names and shapes of its operands."""
     private = "._" in type(error).__module__  # NumPy's own kinds of TypeError take no message
     kind = TypeError if private else type(error)
-    return kind(f"{primitive.name}({', '.join(map(described, operands))}): {error}")
+    error = kind(f"{primitive.name}({', '.join(map(described, operands))}): {error}")
+    tell("failed", error, primitive.name, operands)
+    return error
 
 
 def without_rule(function: Any, method: str = "__call__") -> TypeError:
@@ -206,13 +210,13 @@ def refuse_recorded(*written: Any) -> None:
 def write(target: Tensor, primitive: Primitive, operands: Any, statics: dict[str, Any]) -> Tensor:
     """Let a primitive write into a Tensor's own array: the one way in which values change."""
     observers = listening().observers
-    for observer in observers:
-        observer.writing(target)
+    if observers:
+        tell("writing", target)
     arrays = [x._data if isinstance(x, Tensor) else x for x in operands]
     primitive.kernel(*arrays, out=target._data, **statics)
     writes.note(target._data)
-    for observer in observers:
-        observer.heard(primitive, operands, statics, target)
+    if observers:
+        tell("heard", primitive, operands, statics, target)
     return target
 
 
@@ -263,6 +267,7 @@ def written(y: Any, out: Any) -> Any:
     if isinstance(out, Tensor):
         return assign(out, value)
     out[...] = value
+    writes.note(out)
     return out
 
 
@@ -298,21 +303,28 @@ def cotangent_of(tensor: Tensor, gradient: Any) -> Any:
             f"gradient has shape {np.shape(gradient)}, and the tensor {described(tensor)}: "
             f"a cotangent has the shape of its tensor"
         )
+    if isinstance(gradient, Tensor) and gradient.dtype == tensor.dtype:
+        return gradient
     return (gradient if hasattr(gradient, "astype") else np.asarray(gradient)).astype(tensor.dtype)
 
 
 def backpropagate(
-    order: list[Node], targets: Iterable[Node], seed: Any, create_graph: bool
+    root: Tensor, order: list[Node], targets: Iterable[Node], gradient: Any, create_graph: bool
 ) -> dict[Node, Tensor]:
     """The cotangents of the targets, with a history if ``create_graph``.
 
     Each is in an array of its own.  While nobody listens, rules run on plain arrays.
     """
+    seed = cotangent_of(root, gradient)
     if not create_graph and not listening().observers:
         return set_apart(sweep(order, unwrapped(seed), targets), seed)
-    with listen(recording=create_graph):
-        start = seed if isinstance(seed, Tensor) else wrap(seed)
-        return set_apart(sweep(order, start, targets, wrap), seed)
+    start = seed if isinstance(seed, Tensor) else wrap(seed)
+    tell("seeded", root._node, start, gradient)
+    try:
+        with listen(recording=create_graph):
+            return set_apart(sweep(order, start, targets, wrap), seed)
+    finally:
+        tell("finished")
 
 
 def set_apart(found: dict[Node, Any], seed: Any) -> dict[Node, Tensor]:
@@ -362,17 +374,6 @@ def in_place(ufunc: np.ufunc) -> Binary:
     return operator
 
 
-def method(numpy_function: Callable[..., Any]) -> Callable[..., Any]:
-    """The method that stands for a NumPy function."""
-
-    def call(self: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return called(numpy_function, (self, *args), kwargs)
-
-    call.__name__ = numpy_function.__name__
-    call.__doc__ = f"``np.{numpy_function.__name__}`` of this tensor, with its arguments."
-    return call
-
-
 REDUCTIONS: dict[Any, Any] = {
     np.add: np.sum,
     np.multiply: np.prod,
@@ -381,7 +382,7 @@ REDUCTIONS: dict[Any, Any] = {
 }
 
 
-class Tensor(Operand):
+class Tensor(Methods):
     """An array that remembers how it was computed, so that gradients can be taken.
 
     It understands NumPy's operators, methods and functions; where a function has no derivative
@@ -454,10 +455,15 @@ class Tensor(Operand):
 
     # -- what it is --
 
+    def _read(self, how: str) -> Any:
+        """The array, for who looks at the values: the one gate, which observers may refuse."""
+        tell("reading", self, how)
+        return self._data
+
     @property
     def data(self) -> Any:
         """The array.  Setting it overwrites the values in place; the shape must stay."""
-        return self._data
+        return self._read("data")
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -509,16 +515,6 @@ class Tensor(Operand):
         """The type of the elements."""
         return self._data.dtype  # type: ignore[no-any-return]
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802 - NumPy's name
-        """The tensor with its axes in reverse order."""
-        return self.transpose()
-
-    @property
-    def mT(self) -> Tensor:  # noqa: N802 - NumPy's name
-        """The matrix, or stack of matrices, transposed."""
-        return self.transpose(*range(self.ndim - 2), -1, -2)
-
     def __repr__(self) -> str:
         values = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
         facts = [values, f"dtype={self.dtype}"]
@@ -534,16 +530,16 @@ class Tensor(Operand):
 
     def item(self) -> Any:
         """The only element, as a Python number."""
-        return self._data.item()
+        return self._read("number").item()
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
-        return self._data.tolist()
+        return self._read("list").tolist()
 
     def numpy(self) -> Any:
         """The array of a tensor without history; shares memory."""
         refuse_history(self)
-        return self._data
+        return self._read("data")
 
     def detach(self) -> Tensor:
         """A Tensor on the same memory through which no gradient flows."""
@@ -553,11 +549,11 @@ class Tensor(Operand):
         # np.testing compares numbers: it cannot cut a graph
         if not sys._getframe(1).f_globals.get("__name__", "").startswith("numpy.testing"):
             refuse_history(self)
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self._read("array"), dtype=dtype, copy=copy)
 
     def __deepcopy__(self, memo: Any) -> Tensor:
         refuse_computed(self, "copy.deepcopy copies")
-        copied = Tensor(self._data.copy(), self.requires_grad, name=self.name)
+        copied = Tensor(self._read("copy").copy(), self.requires_grad, name=self.name)
         copied.grad = None if self.grad is None else wrap(self.grad._data.copy())
         return copied
 
@@ -594,12 +590,13 @@ class Tensor(Operand):
         """
         order = newest_first(history(self))
         targets = [node for node in order if node.tensor is not None]
-        found = backpropagate(order, targets, cotangent_of(self, gradient), create_graph)
+        found = backpropagate(self, order, targets, gradient, create_graph)
         for node, gradient in found.items():
             tensor = node.tensor and node.tensor()
             if tensor is None:
                 continue
             if tensor.grad is not None and node.primitive is None:
+                tell("adding", node)
                 with listen(recording=create_graph):
                     gradient = tensor.grad + gradient
             tensor.grad = gradient
@@ -607,19 +604,19 @@ class Tensor(Operand):
     # -- numbers, sequences, indices --
 
     def __float__(self) -> float:
-        return float(self._data.item())
+        return float(self._read("number").item())
 
     def __int__(self) -> int:
-        return int(self._data.item())
+        return int(self._read("number").item())
 
     def __index__(self) -> int:
-        return self._data.__index__()  # type: ignore[no-any-return]
+        return self._read("index").__index__()  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
-        return bool(self._data)
+        return bool(self._read("truth"))
 
     def __format__(self, spec: str) -> str:
-        return format(self._data.item() if spec else repr(self), spec)
+        return format(self.item() if spec else repr(self), spec)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -657,49 +654,18 @@ class Tensor(Operand):
     __imul__, __itruediv__ = in_place(np.multiply), in_place(np.true_divide)
     __ifloordiv__, __imod__ = in_place(np.floor_divide), in_place(np.remainder)
     __ipow__, __imatmul__ = in_place(np.power), in_place(np.matmul)
-    _power, __rpow__ = binary(np.power)
+    _pow, __rpow__ = binary(np.power)
 
     def __pow__(self, exponent: Any) -> Tensor:
         if exponent.__class__ is int and exponent == 2:
             return apply_unary(implementations[np.square], self)
-        return self._power(exponent)
+        return self._pow(exponent)
 
     def __matmul__(self, other: Any) -> Tensor:
         return implementations[np.matmul](self, other)  # type: ignore[no-any-return]
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return implementations[np.matmul](other, self)  # type: ignore[no-any-return]
-
-    # -- NumPy's methods --
-
-    all, any = method(np.all), method(np.any)
-    argmax, argmin, argsort = method(np.argmax), method(np.argmin), method(np.argsort)
-    clip, copy, round = method(np.clip), method(np.copy), method(np.round)
-    __divmod__ = method(np.divmod)
-    cumprod, cumsum = method(np.cumprod), method(np.cumsum)
-    diagonal, trace = method(np.diagonal), method(np.trace)
-    dot = method(np.dot)
-    max, min = method(np.max), method(np.min)
-    mean, std, var = method(np.mean), method(np.std), method(np.var)
-    nonzero = method(np.nonzero)
-    prod, sum = method(np.prod), method(np.sum)
-    ravel, repeat, squeeze = method(np.ravel), method(np.repeat), method(np.squeeze)
-    swapaxes, take = method(np.swapaxes), method(np.take)
-    flatten = ravel
-
-    def reshape(self, *shape: Any) -> Tensor:
-        """``np.reshape``: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-        target = shape[0] if len(shape) == 1 else shape
-        return called(np.reshape, (self,), {"shape": target})  # type: ignore[no-any-return]
-
-    def transpose(self, *axes: Any) -> Tensor:
-        """``np.transpose``: ``t.transpose(1, 0)``, ``t.transpose((1, 0))`` or ``t.transpose()``."""
-        order = axes[0] if len(axes) == 1 else axes or None
-        return called(np.transpose, (self,), {"axes": order})  # type: ignore[no-any-return]
-
-    def astype(self, dtype: Any) -> Tensor:
-        """Convert to another dtype; gradients flow where both are floating-point."""
-        return implementations[ndarray.astype](self, dtype)  # type: ignore[no-any-return]
 
     # -- the NumPy protocols --
 
@@ -721,3 +687,9 @@ class Tensor(Operand):
         out = kwargs.pop("out", None)
         y = called(function, args, kwargs)
         return y if out is None else written(y, out)
+
+
+for _name, _operator in vars(Tensor).items():
+    if getattr(_operator, "__name__", "") in ("<lambda>", "operator"):
+        _operator.__name__, _operator.__qualname__ = _name, f"Tensor.{_name}"
+        _operator.__doc__ = getattr(ndarray, _name, _operator).__doc__

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..core import ops
 from ..core.tensor import Tensor
 from ..text import clean
 from ..trace import Call, Derived, Pull, Scope, Trace, Value, derived_from_others
@@ -354,14 +353,8 @@ def scopes_of_sums(run: Trace) -> dict[Call, tuple[Scope, ...]]:
     """Where the sums of the shares of gradients belong: where the quantity was computed."""
     found = {}
     for value in run.values:
-        total = value.gradient
-        for _ in value.shares[1:]:
-            if value.call is None or total is None or total.call is None:
-                break
-            if total.call.pull is not None or total.call.primitive is not ops.add:
-                break
-            found[total.call] = value.call.scopes
-            total = next(iter(total.call.arrays), None)
+        if value.call:
+            found.update(dict.fromkeys(value.additions, value.call.scopes))
     return found
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -137,7 +137,7 @@ class Program:
         self.backward = [call for call in self.calls if call not in forward]
         refuse_writes(run, self.calls)
         refuse_unknown(self.calls)
-        self.sums = {call: value for value in run.values for call in additions(value)}
+        self.sums = {call: value for value in run.values for call in value.additions}
         self.used = Counter(x for call in self.calls for x in call.arrays)
         outputs = {call.output for call in self.calls}
         self.values = [x for x in run.values if x in outputs or x in self.used]
@@ -400,16 +400,6 @@ def is_given(value: Value, by: Sequence[Value]) -> bool:
     if value.kind == "parameter" or value.name or value in by:
         return True
     return size_of(value) > MOST_CONSTANT and regular(value.array) is None
-
-
-def additions(value: Value) -> Iterator[Call]:
-    """The calls that add up the shares of a value's gradient."""
-    total = value.gradient
-    for _ in value.shares[1:]:
-        if total is None or total.call is None or total.call.primitive is not ops.add:
-            return
-        yield total.call
-        total = total.call.operands[0]
 
 
 def is_ones(seed: Value, cost: Value) -> bool:

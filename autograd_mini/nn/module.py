@@ -126,6 +126,10 @@ class Module(Stateful):
             observer.entering(self, self._walk())
         try:
             return self.forward(*inputs, **options)
+        except Exception as error:
+            for observer in observers:
+                observer.failed(error, type(self).__name__, inputs)
+            raise
         finally:
             for observer in observers:
                 observer.leaving()

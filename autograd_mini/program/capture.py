@@ -27,7 +27,7 @@ from ..core.graph import listen, listening
 from ..core.primitive import Primitive
 from ..core.tensor import Tensor, assignment, described, unwrapped, wrap
 from ..numpy_functions import LOOKING
-from ..trace import Source, called_from, same
+from ..trace import Observer, Source, called_from, same
 
 HERE = os.path.dirname(__file__)  # noqa: PTH120 - as in trace.py
 PACKAGE = __name__.partition(".")[0]
@@ -65,6 +65,7 @@ ENGINE = {
             "Tensor.ndim",
             "Tensor.size",
             "Tensor.dtype",
+            "Tensor._read",
             "Tensor.data",
             "Tensor.detach",
             "Tensor.__len__",
@@ -269,17 +270,6 @@ class Captured(Tensor):
 
     _data = property(_array, slot.__set__)
 
-    def _value(self) -> Any:
-        if capturing() is not None:
-            self._refuse()
-        return array_of(self)
-
-    data = property(_value, vars(Tensor)["data"].fset)
-
-    def __bool__(self) -> bool:
-        capture = capturing()
-        return bool(array_of(self)) if capture is None else capture.asked(self)
-
     def __repr__(self) -> str:
         return f"<captured tensor of {described(self)}>"
 
@@ -323,15 +313,11 @@ for _function in (np.argmax, np.argmin, np.argsort, np.all, np.any, np.nonzero):
 
 
 def refusing(name: str) -> Callable[..., Any]:
-    """The method of Tensors, if it does not read a value and does not change an argument."""
+    """The method of Tensors, if it does not change an argument."""
     plain = getattr(Tensor, name)
 
     def method(self: Captured, *args: Any, **kwargs: Any) -> Any:
         capture = capturing()
-        if capture is not None and name in AS_ARRAY:
-            self._refuse("NumPy, or Python, asked for it as an array or an index", AS_TENSOR)
-        if capture is not None and name not in IN_PLACE:
-            self._refuse()
         if capture is not None and capture.is_array(self):
             self._refuse(
                 "it is an argument that this call gave as an array, which would be changed in "
@@ -342,24 +328,22 @@ def refusing(name: str) -> Callable[..., Any]:
     return method
 
 
-AS_ARRAY = ("__index__", "__array__")
 AS_TENSOR = (
     "Look things up in a Tensor, ag.Tensor(table)[index], write into a Tensor, "
     "`with ag.no_grad(): w[...] = value`"
 )
-READING = ("__float__", "__int__", "__index__", "__array__", "item", "tolist", "numpy")
 IN_PLACE = tuple(
     f"__i{name}__" for name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul")
 )
 IN_RULES = {"float", "int", "item", "tolist", "numpy", "data", "asarray"}
-for _name in (*READING, "__format__", "__deepcopy__", *IN_PLACE):
+for _name in IN_PLACE:
     setattr(Captured, _name, refusing(_name))
 
 
 # ---- the capture --------------------------------------------------------------------------------
 
 
-class Capture:
+class Capture(Observer):
     """Listens to one run of a function.
 
     Parameters
@@ -382,6 +366,7 @@ class Capture:
     """
 
     def __init__(self, held: Iterable[Any] = ()) -> None:
+        super().__init__()
         self.steps: list[Step] = []
         self.modules: dict[int, tuple[Any, bool]] = {}
         self.gradients: dict[int, tuple[Tensor, Tensor | None]] = {}
@@ -529,7 +514,7 @@ class Capture:
         if self._inner and np.geterr() != self._errors:
             raise ValueRead("this kernel says itself what becomes of overflows")
         if not self._inner:
-            self._source, _, _ = called_from()
+            self._source, _ = called_from()
             if np.geterr() != self._errors_of_call:
                 self.doubt = "it says itself what becomes of overflows, by np.errstate"
         before = None
@@ -645,13 +630,19 @@ class Capture:
         function(*[x.array if isinstance(x, Variable) else x for x in operands])
         self._append(Looking(function), operands, {}, None)
 
-    def asked(self, tensor: Captured) -> bool:
-        """The truth of a Tensor: in a kernel it becomes a guard, elsewhere it is refused."""
-        if not self._inner:
+    def reading(self, tensor: Any, how: str) -> None:
+        """Values must not be read; but the truth in a kernel becomes a guard."""
+        if type(tensor) is not Captured:
+            return
+        if how == "truth" and self._inner:
+            value = bool(array_of(tensor))
+            self._append(None, [self.variable_of(tensor)], {"is": value}, None)
+        elif how == "truth":
             tensor._refuse("its truth was asked for, by `if` or `while`")
-        value = bool(array_of(tensor))
-        self._append(None, [self.variable_of(tensor)], {"is": value}, None)
-        return value
+        elif how in ("array", "index"):
+            tensor._refuse("NumPy, or Python, asked for it as an array or an index", AS_TENSOR)
+        else:
+            tensor._refuse()
 
     def writing(self, tensor: Any) -> None:
         """A write: remember what was there."""
@@ -659,6 +650,7 @@ class Capture:
 
     def pulling(self, node: Any, position: int) -> None:
         """A rule: its calls are heard one by one; but what a rule of the user reads is not."""
+        super().pulling(node, position)
         rule = node.primitive.rule(position).function
         names = {*getattr(rule, "__code__", self.pulling.__code__).co_names}
         if rule.__module__.partition(".")[0] != PACKAGE and names & IN_RULES:
@@ -668,19 +660,21 @@ class Capture:
                 f"would go on with the value of this one call. Write it in NumPy's functions"
             )
 
-    def delivered(self, node: Any, cotangent: Any) -> None:
-        """A cotangent: the first one was made of a shape alone, or copied from what was given."""
+    def seeded(self, node: Any, cotangent: Any, given: Any) -> None:
+        """A backward pass begins with ones, made of a shape alone, or a copy of what was given."""
+        super().seeded(node, cotangent, given)
         array = array_of(cotangent)
+        if self.find(array) is None and given is not None:
+            seed = Variable(array, "result")
+            source = self.variable_of(np.asarray(given))
+            self._append(ops.convert, [source], {"dtype": array.dtype}, seed)
+            self._enter(array, seed)
+        elif self.find(array) is None:
+            self._variable(array, "constant")
+
+    def delivered(self, node: Any, cotangent: Any) -> None:
+        """A cotangent, which nobody may read."""
         self.hold(cotangent)
-        if self.find(array) is None:
-            given = given_seed(cotangent)
-            if given is not None:
-                seed = Variable(array, "result")
-                source = self.variable_of(np.asarray(given))
-                self._append(ops.convert, [source], {"dtype": array.dtype}, seed)
-                self._enter(array, seed)
-            elif array.size and np.all(array == 1):
-                self._variable(array, "constant")
 
     def entering(self, module: Any, parts: Any) -> None:
         """A module."""
@@ -688,9 +682,6 @@ class Capture:
         for name, part in parts:
             if isinstance(part, Tensor):
                 self.names.setdefault(id(array_of(part)), name)
-
-    def leaving(self) -> None:
-        """Its end."""
 
     # -- kernels --
 
@@ -745,19 +736,6 @@ def check(function: Callable[..., Any], *arrays: Any) -> None:
         function(*map(unwrapped, arrays))
     else:
         capture.checks(function, arrays)
-
-
-def given_seed(cotangent: Any) -> Any:
-    """The plain array that a backward pass was given to start with, if this is its first cotangent.
-
-    The engine copies it without being heard, so it is looked up in the call of ``backward``.
-    """
-    sweep = sys._getframe(2)
-    assert sweep.f_back is not None
-    if sweep.f_back.f_locals.get("start") is not cotangent:
-        return None
-    caller = sweep.f_back.f_back
-    return caller.f_locals.get("gradient") if caller is not None else None
 
 
 #: What gives another number each time.

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ..core import graph
 from ..core.graph import Node, listen
 from ..core.primitive import Primitive
 from ..core.tensor import Tensor, described, unwrapped
+from .observer import Observer
 from .values import Source, called_from
 
 
@@ -28,22 +27,22 @@ def bad(x: Any) -> bool:
     return bool(np.asarray(data).dtype.kind in "fc" and not np.all(np.isfinite(data)))
 
 
-class Debug:
+class Debug(Observer):
     """Listens to all calls and raises at the first that goes wrong; made by `debug`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._saved: WeakKeyDictionary[Node, tuple[Source | None, list[int | None]]] = (
             WeakKeyDictionary()
         )
-        self._rule = ""
 
     def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
         """Complain of a result that is no number though the operands were."""
-        source, passed, _ = called_from()
+        source, _ = called_from()
         if bad(y) and not any(bad(x) for x in operands):
             data = unwrapped(y)
             where = np.argwhere(~np.isfinite(data))
-            rule = self._rule if graph.pull_back.__code__ in passed else ""
+            rule = self._derivative(*self.rule) if self.rule else ""
             at = f" at {source}: {source.text}" if source and not rule else ""
             raise FloatingPointError(
                 f"{primitive.name}({', '.join(map(described, operands))}) gave "
@@ -55,35 +54,32 @@ class Debug:
 
     def pulling(self, node: Node, position: int) -> None:
         """Complain of a saved array that was changed since it was saved."""
+        super().pulling(node, position)
         if node not in self._saved:
             return
-        source, fingerprints = self._saved[node]
         assert node.primitive is not None
-        names = node.primitive.operands
-        at = f"{source}: {source.text}" if source else "an unknown line"
-        self._rule = (
-            f", in the derivative of {node.primitive.name} with respect to "
-            f"{names[min(position, len(names) - 1)]}, recorded at {at}"
-        )
+        _, fingerprints = self._saved[node]
         for i, (saved, then) in enumerate(zip(node.saved or (), fingerprints, strict=True)):
             if fingerprint(saved) != then:
                 which = "the output" if i == len(node.parents) else f"operand {i}"
                 raise RuntimeError(
-                    f"{which} of {node.primitive.name}, shape {saved.shape}, recorded at {at}, was "
+                    f"{which} of {node.primitive.name}, shape {saved.shape}{self._line(node)}, was "
                     f"changed in place before backward, so the gradient would be wrong"
                 )
 
-    def delivered(self, node: Node, cotangent: Any) -> None:
-        """Nothing to complain of."""
+    def _derivative(self, node: Node, position: int) -> str:
+        """What a rule is, for a message."""
+        assert node.primitive is not None
+        names = node.primitive.operands
+        return (
+            f", in the derivative of {node.primitive.name} with respect to "
+            f"{names[min(position, len(names) - 1)]}{self._line(node)}"
+        )
 
-    def writing(self, tensor: Tensor) -> None:
-        """Nothing to complain of either: the engine knows of this write."""
-
-    def entering(self, module: Any, parts: Iterable[tuple[str, Any]]) -> None:
-        """Nothing to complain of."""
-
-    def leaving(self) -> None:
-        """Nothing to complain of."""
+    def _line(self, node: Node) -> str:
+        """Where a node was recorded."""
+        source, _ = self._saved.get(node, (None, None))
+        return f", recorded at {source}: {source.text}" if source else ", recorded elsewhere"
 
 
 def debug() -> listen:

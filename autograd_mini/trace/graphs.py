@@ -30,12 +30,7 @@ def kept_arrays(order: Iterable[Node]) -> dict[Node, Any]:
 
 def written_since(array: Any, node: Node) -> bool:
     """Whether the engine has written an array after a node was computed."""
-    if graph.writes.newest < node.serial:
-        return False
-    written = [
-        reference() for reference, when in [*graph.writes._log.values()] if when > node.serial
-    ]
-    return any(array is x or graph.overlap(array, x) for x in written if x is not None)
+    return graph.writes.newest > node.serial and graph.writes.since(array, node.serial)
 
 
 def operand_shape(node: Node, position: int) -> Any:

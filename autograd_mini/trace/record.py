@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from ..core import graph
 from ..core.graph import Node, leading_to, listen, newest_first
 from ..core.primitive import Primitive
-from ..core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
+from ..core.tensor import Tensor, backpropagate, described, history, unwrapped, wrap
 from .graphs import array_of, inferred, kept_arrays, operand_shape, written_since
+from .observer import Observer
 from .origins import VIEWED, derived_from_others, same, views
-from .values import PACKAGE, Call, Failure, Pull, Scope, Source, Value, called_from
-
-GOING_BACKWARD = {backpropagate.__code__, Tensor.backward.__code__}
+from .values import NUMPY, PACKAGE, Call, Failure, Pull, Scope, Source, Value, called_from
 
 
-class Trace:
+class Trace(Observer):
     """The record of a run; made by `trace`.
 
     Attributes
@@ -38,6 +36,7 @@ class Trace:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self.calls: list[Call] = []
         self.values: list[Value] = []
         self.pulls: list[Pull] = []
@@ -54,8 +53,11 @@ class Trace:
         self._provisional: set[Value] = set()  # those that have a name from there
         self._by_array: dict[int, Value] = {}
         self._by_node: dict[Node, Value] = {}
-        self._pulling: Pull | None = None
-        self._shares: dict[Node, list[Pull | None]] = {}
+        self._pulling: list[Pull | None] = []  # of the rules that are being run
+        self._shares: dict[Node, list[Pull]] = {}
+        self._additions: dict[Node, list[Call]] = {}
+        self._sums: list[Call] | None = None  # where the next call belongs, if it is an addition
+        self._failed: tuple[Exception, str, list[Any], tuple[Scope, ...]] | None = None
         self._overwritten: Value | None = None
         self._listen = listen(observer=self)
 
@@ -137,7 +139,7 @@ class Trace:
             y = wrap(y.live, next((node for node, v in self._by_node.items() if v is y), None))
         order = leading_to(targets, newest_first(history(y)))
         with self._listen:
-            backpropagate(order, targets, cotangent_of(y, None), False)
+            backpropagate(y, order, targets, None, False)
 
     @property
     def cost(self) -> Value | None:
@@ -351,9 +353,10 @@ class Trace:
         if any(isinstance(x, np.random.Generator) for x in statics.values()):
             self._add(y, "input", None)
             return
-        source, passed, place = called_from()
-        backward = not passed.isdisjoint(GOING_BACKWARD)
-        pull = self._pulling if graph.pull_back.__code__ in passed else None
+        sums, self._sums = self._sums, None
+        backward = bool(self.passes) or sums is not None
+        pull = self._pulling[-1] if self.rule else None
+        source, place = called_from()
         overwritten = self._overwritten
         used = tuple([overwritten if x is y else self._value_of(x) for x in operands])
         call = Call(primitive, used, statics, "backward" if backward else "forward", pull, source)
@@ -361,39 +364,57 @@ class Trace:
         if pull:
             call.source, call.scopes = pull.call.source, pull.call.scopes
             pull.calls.append(call)
+        if sums is not None:
+            sums.append(call)
         call.output = self._add(y, "result", call, written=overwritten is not None)
-        self._overwritten = None
+        self._overwritten = self._failed = None
         self.calls.append(call)
+
+    def seeded(self, node: Node, cotangent: Any, given: Any) -> None:
+        """Note what is differentiated; a backward pass in a rule belongs to that rule."""
+        super().seeded(node, cotangent, given)
+        value = self._by_node.get(node)
+        if value is None or self.rule:
+            return
+        before = value.gradient if value is self.cost else None
+        self._seeds += [value] * (value.call is not None)
+        if before is None or not same(before.array, unwrapped(cotangent)):
+            for other in self.values:  # what they have is of another cost
+                other.gradient, other.shares, other.additions = None, [], []
 
     def pulling(self, node: Node, position: int) -> None:
         """Remember whose rule is being run."""
+        super().pulling(node, position)
         value = self._by_node.get(node)
-        self._pulling = Pull(value.call, position) if value and value.call else None
-        self._shares.setdefault(node.parents[position], []).append(self._pulling)
-        if self._pulling:
-            self.pulls.append(self._pulling)
+        pull = Pull(value.call, position) if value and value.call else None
+        self._pulling.append(pull)
+        if pull:
+            self.pulls.append(pull)
+            self._shares.setdefault(node.parents[position], []).append(pull)
+
+    def pulled(self, node: Node, position: int, contribution: Any) -> None:
+        """Note what the rule gave."""
+        super().pulled(node, position, contribution)
+        pull = self._pulling.pop() if self._pulling else None
+        if pull:
+            pull.result = self._value_of(contribution)
+
+    def adding(self, node: Node) -> None:
+        """The next call is an addition of contributions."""
+        self._sums = self._additions.setdefault(node, [])
 
     def delivered(self, node: Node, cotangent: Any) -> None:
         """Note the gradient of a value, and the shares that it is the sum of."""
-        gradient = self._value_of(cotangent)
-        shares = self._shares.pop(node, [])
-        used = [share.operand for share in shares if share]
-        value = used[0] if used else self._by_node.get(node)
-        if value and not shares and graph.pull_back.__code__ not in called_from()[1]:
-            before = value.gradient if value is self.cost else None
-            self._seeds += [value] * (value.call is not None)
-            if before is None or not same(before.array, gradient.array):
-                for other in self.values:  # what they have is of another cost
-                    other.gradient, other.shares = None, []
+        shares, additions = self._shares.pop(node, []), self._additions.pop(node, [])
+        value = shares[0].operand if shares else self._by_node.get(node)
         if value:
-            value.gradient, value.shares = gradient, [share for share in shares if share]
-        first, *others = shares or [None]
-        for share in reversed(others):  # each was added to the sum of those before it
-            gradient, latest = gradient.call.operands
-            if share:
-                share.result = latest
-        if first:
-            first.result = gradient
+            value.gradient = self._value_of(cotangent)
+            value.shares, value.additions = shares, additions
+
+    def finished(self) -> None:
+        """A backward pass that an error has ended leaves nothing open."""
+        super().finished()
+        del self._pulling[sum(map(len, self.passes)) :]
 
     def writing(self, tensor: Tensor) -> None:
         """Keep the value that is about to be overwritten; what comes is another value."""
@@ -419,29 +440,24 @@ class Trace:
         """Close a scope."""
         self._scopes = self._scopes[:-1]
 
+    def failed(self, error: Exception, op: str, operands: Iterable[Any]) -> None:
+        """Note what could not be computed; of calls around one another, the innermost."""
+        if self._failed is None or self._failed[0] is not error:
+            self._failed = error, op, [*operands], self._scopes
+
     def _failure(self, error: BaseException) -> Failure:
-        """What was being called when something raised, by the frames that it passed."""
-        op, source, trace = type(error).__name__, None, error.__traceback__
-        operands: list[Value] = []
-        scopes: list[Scope] = []
+        """The call that raised, and the user's line; if none of ours did, the user's own code."""
+        source, trace = None, error.__traceback__
         while trace:
-            frame, code = trace.tb_frame, trace.tb_frame.f_code
-            names = code.co_varnames[: code.co_argcount]
-            given = [frame.f_locals.get(name) for name in names]
-            flat = [y for x in given for y in (x if isinstance(x, tuple | list) else [x])]
-            if code.co_name == "__call__" and id(given[0]) in self._entered:
-                scopes.append(self._entered[id(given[0])])
-            if not code.co_filename.startswith(PACKAGE):
-                source = Source(code.co_filename, trace.tb_lineno)
-                op, operands = type(error).__name__, []
-            elif arrays := [x for x in flat if isinstance(x, Tensor | np.ndarray)]:
-                named = next((x for x in given if isinstance(x, Primitive)), None)
-                of_class = names[0] == "self" and not isinstance(given[0], Tensor)
-                op = type(given[0]).__name__ if of_class else code.co_name.strip("_")
-                op = named.name if named else op
-                operands = [self._value_of(x) for x in arrays]
+            if not trace.tb_frame.f_code.co_filename.startswith((PACKAGE, NUMPY)):
+                source = Source(trace.tb_frame.f_code.co_filename, trace.tb_lineno)
             trace = trace.tb_next
-        return Failure(op, operands, str(error), source, tuple(scopes))
+        ours, self._failed = self._failed, None
+        if ours is None or ours[0] is not error:
+            return Failure(type(error).__name__, [], str(error), source)
+        _, op, operands, scopes = ours
+        values = [self._value_of(x) for x in operands if isinstance(x, Tensor | np.ndarray)]
+        return Failure(op, values, str(error), source, scopes)
 
     def _value_of(self, operand: Any) -> Any:
         """The value that an operand is, a new one if it comes from outside or has been changed."""

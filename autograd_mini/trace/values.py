@@ -40,23 +40,19 @@ class Place(NamedTuple):
     offset: int
 
 
-def called_from() -> tuple[Source | None, set[Any], Place | None]:
-    """The user's line that led here, all functions of the engine that are at work, and the place.
+def called_from() -> tuple[Source | None, Place | None]:
+    """The line of the user's program that led here, and its instruction.
 
-    The rule of an op that the user has declared is the user's line, too, with the engine around it.
+    This looks at frames, for nothing but that: a line is what a reader wants to see beside a call.
+    The rule of an op that the user has declared is the user's line, too.
     """
-    passed: set[Any] = set()
-    source: Source | None = None
-    place: Place | None = None
     frame: FrameType | None = sys._getframe(1)
-    while frame:
-        code = frame.f_code
-        if code.co_filename.startswith((PACKAGE, NUMPY)):
-            passed.add(code)
-        elif source is None:
-            source, place = Source(code.co_filename, frame.f_lineno), Place(code, frame.f_lasti)
+    while frame and frame.f_code.co_filename.startswith((PACKAGE, NUMPY)):
         frame = frame.f_back
-    return source, passed, place
+    if frame is None:
+        return None, None
+    code = frame.f_code
+    return Source(code.co_filename, frame.f_lineno), Place(code, frame.f_lasti)
 
 
 class Scope:
@@ -123,6 +119,8 @@ class Value:
     shares : list of Pull
         What the gradient is the sum of; empty where it was not computed, or is what the backward
         pass began with.
+    additions : list of Call
+        The calls that added the shares up, in order.
     derived : Derived or None
         Of an array from outside without a name: the one with a name that it was made of, if it is
         ``1 - Y``, ``-Y`` or ``Y.T``.
@@ -143,6 +141,7 @@ class Value:
         self.name = name
         self.gradient: Value | None = None
         self.shares: list[Pull] = []
+        self.additions: list[Call] = []
         self.derived: Derived | None = None
         self.kept = True
         self.changed = False
