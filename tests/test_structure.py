@@ -49,6 +49,7 @@ HOUSE = [
     "training",
     "",
     "demo",
+    "own_process",
     "cli",
     "__main__",
 ]
