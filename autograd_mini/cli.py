@@ -44,10 +44,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     open_streams()
     words = sys.argv[1:] if arguments is None else arguments
+    help_, usage = io.StringIO(), io.StringIO()
     try:
-        options = parser().parse_args(words)
-    except SystemExit as end:  # --help has been printed, or what makes no sense
-        return delivered(Outcome(BAD_INPUT if end.code else RIGHT))
+        with contextlib.redirect_stdout(help_), contextlib.redirect_stderr(usage):
+            options = parser().parse_args(words)
+    except SystemExit as end:
+        status = BAD_INPUT if end.code else RIGHT
+        return delivered(Outcome(status, help_.getvalue(), usage.getvalue()))
     return delivered(judged(options, words))
 
 
@@ -78,6 +81,8 @@ def judged(options: argparse.Namespace, words: Sequence[str] | None) -> Outcome:
         return Outcome(BAD_INPUT, message=f"autograd-mini: error: {reason}\n")
     except KeyboardInterrupt:
         return Outcome(OTHER, message="\nautograd-mini: interrupted\n")
+    except OSError as error:  # of a stream, or of a system that starts no process
+        return Outcome(OTHER, message=f"autograd-mini: error: {error}\n")
     except Exception:  # whatever it is: nothing was judged, and the status must not say so
         fault = (
             "autograd-mini: error: a fault of autograd-mini, not of your files; please report it"
@@ -103,11 +108,10 @@ def child() -> NoReturn:
 
 def delivered(outcome: Outcome) -> int:
     """Print what came out, and return the status, or that of output which could not be printed."""
-    said = printed(outcome.message, sys.stderr)
-    lost = printed(outcome.report, sys.stdout)
+    lost, message = printed(outcome.report, sys.stdout), outcome.message
     if lost:
-        said = printed(f"autograd-mini: error: cannot write to stdout: {lost}\n", sys.stderr)
-    return OTHER if said or lost else outcome.status
+        message = f"autograd-mini: error: cannot write to stdout: {lost}\n"
+    return OTHER if printed(message, sys.stderr) or lost else outcome.status
 
 
 def printed(text: str, stream: TextIO | None) -> str:
@@ -115,7 +119,8 @@ def printed(text: str, stream: TextIO | None) -> str:
     if stream is None:
         return "it is closed" if text else ""
     try:
-        stream.write(text)
+        if text:  # even no text at all is too much for a full device
+            stream.write(text)
         stream.flush()
     except (OSError, ValueError) as error:  # ValueError: the stream is closed
         with contextlib.suppress(OSError, ValueError):  # Python tries once more at its end

@@ -197,13 +197,21 @@ def blaming(path: Path) -> Iterator[None]:
     except BaseException as error:  # also SystemExit, and whatever else a program may raise
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if frame.filename == os.fspath(path)]
-        at, line, message = str(path), None, str(error)
+        at, line, message = str(path), None, text_of(error)
         if isinstance(error, SyntaxError) and error.lineno:
             at, line, message = f"{error.filename}, line {error.lineno}", error.text, error.msg
         elif own:
             at, line = f"{path}, line {own[-1].lineno}", own[-1].line
         text = f"\n    {line.strip()}" if line else ""
         raise ValueError(f"{at}: {type(error).__name__}: {message}{text}") from error
+
+
+def text_of(error: BaseException) -> str:
+    """What an error of the user's program says, if that can be had."""
+    try:
+        return str(error)
+    except Exception:  # it is the user's code that says it, and may do anything
+        return "(its own text fails)"
 
 
 @contextlib.contextmanager
