@@ -93,17 +93,17 @@ def judged(options: argparse.Namespace, words: Sequence[str] | None) -> Outcome:
 def apart(options: argparse.Namespace, words: Sequence[str]) -> Outcome:
     """Run a subcommand in a process of its own: the model may do there what it likes."""
     answer = own_process.outcome_of_child(
-        "from autograd_mini.cli import child; child()", words, str(options.model), options.timeout
+        "from autograd_mini.cli import child; child", words, str(options.model), options.timeout
     )
     if isinstance(answer, str):
         raise CannotRunError(answer)
     return answer
 
 
-def child() -> NoReturn:
+def child(token: str) -> NoReturn:
     """Be that process."""
     options = parser().parse_args()
-    own_process.answer(options.timeout, lambda: judged(options, None))
+    own_process.answer(token, options.timeout, lambda: judged(options, None))
 
 
 def delivered(outcome: Outcome) -> int:
@@ -314,15 +314,8 @@ def run_demo(options: argparse.Namespace) -> Outcome:
             "pip install 'autograd-mini[demo]'"
         ) from error
     make_writable(options.out)
-    try:
+    with blaming_out():
         demo(options.out, options.steps, options.seed)
-    except OSError as error:
-        if error.filename is None:  # none of our files: stdout or stderr
-            raise
-        raise CannotRunError(
-            f"cannot write {exchange.shown(error.filename)} ({error.strerror}): choose another "
-            f"--out"
-        ) from error
     return Outcome(RIGHT)
 
 
@@ -344,13 +337,8 @@ def run_reference(options: argparse.Namespace) -> Outcome:
     """Run ``autograd-mini reference``."""
     with blaming_input():
         arrays = exchange.reference(load(options.model))
-        try:
+        with blaming_out():
             exchange.write_arrays(options.out, arrays)
-        except OSError as error:
-            raise CannotRunError(
-                f"cannot write {exchange.shown(options.out)} ({error.strerror}): choose another "
-                f"--out"
-            ) from error
     width = max(map(len, arrays))
     lines = [
         f"{name:{width}}  {'x'.join(map(str, array.shape)) or 'a number'}\n"
@@ -403,17 +391,13 @@ def run_explore(options: argparse.Namespace) -> Outcome:
                 model.J, gradients, model.names, order=options.order, precision=given.precision
             )
         try:
-            page = ag.explore(model.run, manual, options.out)
+            with blaming_out():
+                page = ag.explore(model.run, manual, options.out)
         except FileExistsError:
             raise CannotRunError(
                 f"{exchange.shown(options.out)} exists and is no page that explore wrote: remove "
                 f"it, or choose another --out"
             ) from None
-        except OSError as error:
-            raise CannotRunError(
-                f"cannot write {exchange.shown(options.out)} ({error.strerror}): choose another "
-                f"--out"
-            ) from error
     return Outcome(RIGHT, f"open {exchange.shown(page)} in a browser\n")
 
 
@@ -452,7 +436,21 @@ def blaming_input() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
-        raise CannotRunError(f"{exchange.shown(error.filename)}: {reason}") from error
+        at = f"{exchange.shown(error.filename)}: " if error.filename else ""
+        raise CannotRunError(f"{at}{error.strerror or error}") from error
     except ValueError as error:
         raise CannotRunError(str(error)) from error
+
+
+@contextlib.contextmanager
+def blaming_out() -> Iterator[None]:
+    """Turn what is said of a file that cannot be written into the one line that the user sees."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:  # a stream, or no file of this name is wanted
+            raise
+        raise CannotRunError(
+            f"cannot write {exchange.shown(error.filename)} ({error.strerror}): choose another "
+            f"--out"
+        ) from error

@@ -11,6 +11,7 @@ import json
 import linecache
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, NoReturn
+
+from .exchange import shown
 
 __all__ = ["Outcome", "answer", "outcome_of_child"]
 
@@ -40,7 +43,7 @@ def outcome_of_child(program: str, words: Sequence[str], path: str, seconds: int
     Parameters
     ----------
     program : str
-        Lines that call `answer`.
+        Lines that end with the name of a function; it gets one argument, and hands it to `answer`.
     words : sequence of str
         Their ``sys.argv[1:]``.
     path : str
@@ -53,7 +56,8 @@ def outcome_of_child(program: str, words: Sequence[str], path: str, seconds: int
     Outcome or str
         The answer, or what the program in ``path`` did instead of giving one.
     """
-    program = f"import sys; sys.path[:] = {sys.path!a}; {program}"
+    token = secrets.token_hex(16)  # the model may write into every file that it finds open
+    program = f"import sys; sys.path[:] = {sys.path!a}; {program}({token!a})"
     with tempfile.TemporaryFile() as answers, signals_as_interrupts():
         child = subprocess.Popen(
             [sys.executable, "-c", program, *words],
@@ -73,19 +77,16 @@ def outcome_of_child(program: str, words: Sequence[str], path: str, seconds: int
         answers.seek(0)
         said = answers.read().decode(errors="replace")
     for line in said.splitlines():
-        if line.startswith("{"):
-            return Outcome(**json.loads(line))
-    late = late or "Timeout (" in said
-    # the main thread comes last, and the one that crashed is called the current one
-    stack = said.rpartition("most recent call first" if late else "Current thread ")[2]
-    at = place(path, stack)
-    if late:
-        return (
-            f"{at}\n    was still running after {seconds} s, if it ends at all: say --timeout "
-            f"{10 * seconds} if it only takes long"
-        )
-    how = f"status {status}" if status >= 0 else signal.Signals(-status).name
-    return f"{at}\n    ended the process ({how}), so that nothing came out"
+        if line.startswith(token):
+            return Outcome(**json.loads(line.removeprefix(token)))
+    how = f"status {status}" if status >= 0 else f"signal {-status}, {signal.strsignal(-status)}"
+    what = f"ended the process ({how}): there is no result"
+    last = "Current thread "  # the one that crashed
+    if late or "Timeout (" in said:
+        what = f"still ran after {seconds} s: if it does end, say --timeout {10 * seconds}"
+        last = "most recent call first"  # the main thread comes last
+    at, text = place(path, said.rpartition(last)[2])
+    return f"{at} {what}{text}"
 
 
 @contextlib.contextmanager
@@ -114,17 +115,17 @@ def kill_all(child: "subprocess.Popen[bytes]") -> None:
     child.wait()
 
 
-def place(path: str, stack: str) -> str:
-    """Where in a file a stack as faulthandler writes it has been, as far as it says so."""
+def place(path: str, stack: str) -> tuple[str, str]:
+    """Where in a file a stack as faulthandler writes it has been, and the text of that line."""
     written = path.encode("ascii", "backslashreplace").decode()
     found = re.search(rf'^  File "{re.escape(written)}", line (\d+)', stack, flags=re.MULTILINE)
     if not found:
-        return path
+        return shown(path), ""
     text = linecache.getline(path, int(found[1])).strip()
-    return f"{path}, line {found[1]}: {text}"
+    return f"{shown(path)}, line {found[1]},", f"\n    {shown(text)}"
 
 
-def answer(seconds: int, work: Callable[[], Outcome]) -> NoReturn:
+def answer(token: str, seconds: int, work: Callable[[], Outcome]) -> NoReturn:
     """Do the work of a child, say what came out, and end the process whatever else wants to run."""
     answers, own = os.dup(1), os.getpid()
     os.dup2(2, 1)  # whatever is printed from now on is no report
@@ -135,7 +136,7 @@ def answer(seconds: int, work: Callable[[], Outcome]) -> NoReturn:
         outcome = work()
         if os.getpid() == own:  # no copy that the model made by os.fork
             with os.fdopen(answers, "w", encoding="ascii") as file:
-                file.write(f"\n{json.dumps(outcome._asdict())}\n")
+                file.write(f"\n{token}{json.dumps(outcome._asdict())}\n")
     finally:
         for stream in streams:
             with contextlib.suppress(OSError, ValueError):  # the model may have closed them
