@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
@@ -51,7 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:
         status = BAD_INPUT if end.code else RIGHT
         return delivered(Outcome(status, help_.getvalue(), usage.getvalue()))
-    return delivered(judged(options, words))
+    if "model" in options:
+        return delivered(judged(lambda: apart(options, words)))
+    return delivered(judged(lambda: options.run(options)))
 
 
 def open_streams() -> None:
@@ -67,16 +69,10 @@ def open_streams() -> None:
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
-def judged(options: argparse.Namespace, words: Sequence[str] | None) -> Outcome:
-    """Run a subcommand, one that runs a model in a process of its own if there are words for it.
-
-    This is the one place where what happened becomes an exit status.
-    """
+def judged(work: Callable[[], Outcome]) -> Outcome:
+    """What comes of some work: the one place where what else happens becomes an exit status."""
     try:
-        if words is not None and "model" in options:
-            return apart(options, words)
-        outcome: Outcome = options.run(options)
-        return outcome
+        return work()
     except CannotRunError as reason:
         return Outcome(BAD_INPUT, message=f"autograd-mini: error: {reason}\n")
     except KeyboardInterrupt:
@@ -103,7 +99,7 @@ def apart(options: argparse.Namespace, words: Sequence[str]) -> Outcome:
 def child(token: str) -> NoReturn:
     """Be that process."""
     options = parser().parse_args()
-    own_process.answer(token, options.timeout, lambda: judged(options, None))
+    own_process.answer(token, options.timeout, lambda: judged(lambda: options.run(options)))
 
 
 def delivered(outcome: Outcome) -> int:

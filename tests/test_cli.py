@@ -41,7 +41,7 @@ def by_hand(mistake: str = "") -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run models in this process: another takes longer, and test_cli_statuses.py looks at it."""
-    monkeypatch.setattr(cli, "apart", lambda options, words: cli.judged(options, None))
+    monkeypatch.setattr(cli, "apart", lambda options, words: options.run(options))
 
 
 def check(*words: object) -> int:
