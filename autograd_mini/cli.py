@@ -2,21 +2,32 @@
 
 import argparse
 import contextlib
+import io
 import json
+import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 import autograd_mini as ag
-from autograd_mini import exchange
+from autograd_mini import exchange, own_process
+from autograd_mini.own_process import Outcome
 
 __all__ = ["main"]
 
+RIGHT, WRONG, BAD_INPUT, OTHER = range(4)
+STATUSES = (
+    "Exit status: 0 all went well, and what was checked is right; 1 check found a wrong gradient "
+    "or value; 2 bad arguments or files, or a MODEL that fails, ends its process or takes too "
+    "long; 3 anything else: the output could not be written, Ctrl-C, a fault of autograd-mini."
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command ``autograd-mini`` and return its exit code.
+    """Run the command ``autograd-mini`` and return its exit status.
 
     Parameters
     ----------
@@ -26,24 +37,92 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        0 if all went well, 1 if ``check`` found something wrong, 2 if something outside of the
-        program has to be put right first, 130 after Ctrl-C.
-
-    Raises
-    ------
-    SystemExit
-        After ``--help``, with code 0, and for arguments that make no sense, with code 2.
+        0 if all went well, and what was checked is right; 1 if ``check`` found something wrong,
+        and for nothing else; 2 for bad arguments and files, and for a model that fails, ends its
+        process or takes too long; 3 for anything else: output that could not be written, Ctrl-C, a
+        fault of ours.
     """
-    options = parser().parse_args(arguments)
+    open_streams()
+    words = sys.argv[1:] if arguments is None else arguments
+    help_, usage = io.StringIO(), io.StringIO()
     try:
-        status: int = options.run(options)
+        with contextlib.redirect_stdout(help_), contextlib.redirect_stderr(usage):
+            options = parser().parse_args(words)
+    except SystemExit as end:
+        status = BAD_INPUT if end.code else RIGHT
+        return delivered(Outcome(status, help_.getvalue(), usage.getvalue()))
+    if "model" in options:
+        return delivered(judged(lambda: apart(options, words)))
+    return delivered(judged(lambda: options.run(options)))
+
+
+def open_streams() -> None:
+    """Let stdout take all characters, and let no file get the number of a stream that is closed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest free one
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def judged(work: Callable[[], Outcome]) -> Outcome:
+    """What comes of some work: the one place where what else happens becomes an exit status."""
+    try:
+        return work()
     except CannotRunError as reason:
-        print(f"autograd-mini: error: {reason}", file=sys.stderr)
-        return 2
+        return Outcome(BAD_INPUT, message=f"autograd-mini: error: {reason}\n")
     except KeyboardInterrupt:
-        print("\nautograd-mini: interrupted", file=sys.stderr)
-        return 130
-    return status
+        return Outcome(OTHER, message="\nautograd-mini: interrupted\n")
+    except OSError as error:  # of a stream, or of a system that starts no process
+        return Outcome(OTHER, message=f"autograd-mini: error: {error}\n")
+    except Exception:  # whatever it is: nothing was judged, and the status must not say so
+        fault = (
+            "autograd-mini: error: a fault of autograd-mini, not of your files; please report it"
+        )
+        return Outcome(OTHER, message=f"{fault}\n{traceback.format_exc()}")
+
+
+def apart(options: argparse.Namespace, words: Sequence[str]) -> Outcome:
+    """Run a subcommand in a process of its own: the model may do there what it likes."""
+    answer = own_process.outcome_of_child(
+        "from autograd_mini.cli import child; child", words, str(options.model), options.timeout
+    )
+    if isinstance(answer, str):
+        raise CannotRunError(answer)
+    return answer
+
+
+def child(token: str) -> NoReturn:
+    """Be that process."""
+    options = parser().parse_args()
+    own_process.answer(token, options.timeout, lambda: judged(lambda: options.run(options)))
+
+
+def delivered(outcome: Outcome) -> int:
+    """Print what came out, and return the status, or that of output which could not be printed."""
+    lost, message = printed(outcome.report, sys.stdout), outcome.message
+    if lost:
+        message = f"autograd-mini: error: cannot write to stdout: {lost}\n"
+    return OTHER if printed(message, sys.stderr) or lost else outcome.status
+
+
+def printed(text: str, stream: TextIO | None) -> str:
+    """Print a text, with what a stream still holds; return why that failed, or nothing."""
+    if stream is None:
+        return "it is closed" if text else ""
+    try:
+        if text:  # even no text at all is too much for a full device
+            stream.write(text)
+        stream.flush()
+    except (OSError, ValueError) as error:  # ValueError: the stream is closed
+        with contextlib.suppress(OSError, ValueError):  # Python tries once more at its end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        return getattr(error, "strerror", None) or str(error)
+    return ""
 
 
 class CannotRunError(Exception):
@@ -53,7 +132,9 @@ class CannotRunError(Exception):
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     command = argparse.ArgumentParser(
-        prog="autograd-mini", description="Automatic differentiation that shows its work."
+        prog="autograd-mini",
+        description="Automatic differentiation that shows its work.",
+        epilog=STATUSES,
     )
     subcommands = command.add_subparsers(metavar="COMMAND", required=True)
     demo = subcommands.add_parser(
@@ -104,9 +185,9 @@ def parser() -> argparse.ArgumentParser:
         "check",
         help="compare gradients from any language with those of a model",
         description=(
-            "Compare the gradients in GRADS with those of MODEL, and say which is wrong and why. "
-            "Exit status: 0 all right, 1 something wrong, 2 bad input."
+            "Compare the gradients in GRADS with those of MODEL, and say which is wrong and why."
         ),
+        epilog=STATUSES,
     )
     add_model(check)
     check.add_argument(
@@ -158,12 +239,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def add_model(subcommand: argparse.ArgumentParser) -> None:
-    """Add the argument that says which model file to run."""
+    """Add the argument that says which model file to run, and how long that may take."""
     subcommand.add_argument(
         "model",
         metavar="MODEL",
         type=Path,
         help="Python file with a function cost; it is executed, so let it be one that you trust",
+    )
+    subcommand.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=positive,
+        default=60,
+        help="how long all may take, with what MODEL does; %(default)s unless you say so",
     )
 
 
@@ -210,7 +298,7 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def run_demo(options: argparse.Namespace) -> int:
+def run_demo(options: argparse.Namespace) -> Outcome:
     """Run ``autograd-mini demo``."""
     try:
         from autograd_mini.demo import demo
@@ -222,8 +310,9 @@ def run_demo(options: argparse.Namespace) -> int:
             "pip install 'autograd-mini[demo]'"
         ) from error
     make_writable(options.out)
-    demo(options.out, options.steps, options.seed)
-    return 0
+    with blaming_out():
+        demo(options.out, options.steps, options.seed)
+    return Outcome(RIGHT)
 
 
 def make_writable(folder: Path) -> None:
@@ -240,36 +329,33 @@ def make_writable(folder: Path) -> None:
         ) from error
 
 
-def run_reference(options: argparse.Namespace) -> int:
+def run_reference(options: argparse.Namespace) -> Outcome:
     """Run ``autograd-mini reference``."""
     with blaming_input():
         arrays = exchange.reference(load(options.model))
-        try:
+        with blaming_out():
             exchange.write_arrays(options.out, arrays)
-        except OSError as error:
-            raise CannotRunError(
-                f"cannot write {exchange.shown(options.out)} ({error.strerror}): choose another "
-                f"--out"
-            ) from error
     width = max(map(len, arrays))
-    for name, array in arrays.items():
-        print(f"{name:{width}}  {'x'.join(map(str, array.shape)) or 'a number'}")
-    print(f"{len(arrays)} arrays are in {exchange.shown(options.out)}")
-    return 0
+    lines = [
+        f"{name:{width}}  {'x'.join(map(str, array.shape)) or 'a number'}\n"
+        for name, array in arrays.items()
+    ]
+    place = exchange.shown(options.out)
+    return Outcome(RIGHT, f"{''.join(lines)}{len(arrays)} arrays are in {place}\n")
 
 
-def run_check(options: argparse.Namespace) -> int:
+def run_check(options: argparse.Namespace) -> Outcome:
     """Run ``autograd-mini check``."""
     with blaming_input():
         given = exchange.read_arrays(options.grads)
         model = load(options.model)
     arrays = shaped(options.grads, given, model, options.order)
     gradients = of_model(options.grads, arrays, model)
+    rounded = ""
     if given.digits is not None:
-        print(
+        rounded = (
             f"the longest numbers have {given.digits} digits, and so all are judged to "
-            f"{given.precision:.0e}; write 17 for a sharper check",
-            file=sys.stderr,
+            f"{given.precision:.0e}; write 17 for a sharper check\n"
         )
     forward = exchange.differences(arrays, model.values, given.precision)
     with blaming_input():
@@ -282,14 +368,13 @@ def run_check(options: argparse.Namespace) -> int:
             precision=given.precision,
         )
     right = bool(report) and not forward
+    lines = [*forward, str(report)]
     if options.json:
-        print(json.dumps({**report.to_dict(), "ok": right, "forward": forward}))
-    else:
-        print(*forward, report, sep="\n")
-    return 0 if right else 1
+        lines = [json.dumps({**report.to_dict(), "ok": right, "forward": forward})]
+    return Outcome(RIGHT if right else WRONG, "".join(f"{line}\n" for line in lines), rounded)
 
 
-def run_explore(options: argparse.Namespace) -> int:
+def run_explore(options: argparse.Namespace) -> Outcome:
     """Run ``autograd-mini explore``."""
     manual = None
     with blaming_input():
@@ -302,19 +387,14 @@ def run_explore(options: argparse.Namespace) -> int:
                 model.J, gradients, model.names, order=options.order, precision=given.precision
             )
         try:
-            page = ag.explore(model.run, manual, options.out)
+            with blaming_out():
+                page = ag.explore(model.run, manual, options.out)
         except FileExistsError:
             raise CannotRunError(
                 f"{exchange.shown(options.out)} exists and is no page that explore wrote: remove "
                 f"it, or choose another --out"
             ) from None
-        except OSError as error:
-            raise CannotRunError(
-                f"cannot write {exchange.shown(options.out)} ({error.strerror}): choose another "
-                f"--out"
-            ) from error
-    print(f"open {exchange.shown(page)} in a browser")
-    return 0
+    return Outcome(RIGHT, f"open {exchange.shown(page)} in a browser\n")
 
 
 def shaped(
@@ -341,8 +421,8 @@ def of_model(path: Path, arrays: dict[str, Any], model: exchange.Model) -> dict[
 
 
 def load(path: Path) -> exchange.Model:
-    """Run a model file; what it prints goes where messages go, and not into a report."""
-    with contextlib.redirect_stdout(sys.stderr):
+    """Run a model file; it prints to where messages go, and may leave the folder for another."""
+    with contextlib.redirect_stdout(sys.stderr), contextlib.chdir(os.curdir):
         return exchange.load_model(path)
 
 
@@ -352,7 +432,21 @@ def blaming_input() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or error
-        raise CannotRunError(f"{exchange.shown(error.filename)}: {reason}") from error
+        at = f"{exchange.shown(error.filename)}: " if error.filename else ""
+        raise CannotRunError(f"{at}{error.strerror or error}") from error
     except ValueError as error:
         raise CannotRunError(str(error)) from error
+
+
+@contextlib.contextmanager
+def blaming_out() -> Iterator[None]:
+    """Turn what is said of a file that cannot be written into the one line that the user sees."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:  # a stream, or no file of this name is wanted
+            raise
+        raise CannotRunError(
+            f"cannot write {exchange.shown(error.filename)} ({error.strerror}): choose another "
+            f"--out"
+        ) from error

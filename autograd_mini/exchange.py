@@ -16,6 +16,7 @@ import math
 import os
 import re
 import runpy
+import stat
 import struct
 import sys
 import traceback
@@ -122,9 +123,9 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     OSError
         If the file cannot be read.
     ValueError
-        If the program fails (the text shows its line), has no function ``cost`` or no
-        floating-point value for one of its parameters, or if ``cost`` does not return one finite
-        number that depends on them.
+        If it is a folder, a pipe or a device; if the program fails (the text shows its line), has
+        no function ``cost`` or no floating-point value for one of its parameters; or if ``cost``
+        does not return one finite number that depends on them.
 
     Examples
     --------
@@ -142,7 +143,8 @@ def load_model(path: str | os.PathLike[str]) -> Model:
     (60.5, ['x', 'w', 'z', 'J'])
     """
     path = Path(path)
-    with path.open("rb"):  # complains of a file that is missing
+    refuse_irregular(path)
+    with path.open("rb"):  # complains of a file that may not be read
         pass
     with beside(path):
         with blaming(path):
@@ -190,16 +192,26 @@ def blaming(path: Path) -> Iterator[None]:
     """Turn an error of the user's program into one that shows the line of it."""
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also SystemExit, and whatever else a program may raise
         frames = traceback.extract_tb(error.__traceback__)
         own = [frame for frame in frames if frame.filename == os.fspath(path)]
-        at, line, message = str(path), None, str(error)
+        at, line, message = str(path), None, text_of(error)
         if isinstance(error, SyntaxError) and error.lineno:
             at, line, message = f"{error.filename}, line {error.lineno}", error.text, error.msg
         elif own:
             at, line = f"{path}, line {own[-1].lineno}", own[-1].line
         text = f"\n    {line.strip()}" if line else ""
         raise ValueError(f"{at}: {type(error).__name__}: {message}{text}") from error
+
+
+def text_of(error: BaseException) -> str:
+    """What an error of the user's program says, if that can be had."""
+    try:
+        return str(error)
+    except Exception:  # it is the user's code that says it, and may do anything
+        return "(its own text fails)"
 
 
 @contextlib.contextmanager
@@ -454,8 +466,9 @@ def read_arrays(path: str | os.PathLike[str]) -> Numbers:
     OSError
         If the file cannot be read.
     ValueError
-        If it is not what its ending says, holds anything but finite real numbers, holds a pickle,
-        or is too large: 128 MiB for npz, packed or unpacked, and 16 MiB for the others.
+        If it is a folder, a pipe or a device; is not what its ending says; holds anything but
+        finite real numbers; holds a pickle; or is too large: 128 MiB for npz, packed or unpacked,
+        and 16 MiB for the others.
 
     Examples
     --------
@@ -469,8 +482,7 @@ def read_arrays(path: str | os.PathLike[str]) -> Numbers:
     """
     path = Path(path)
     kind = kind_of(path)
-    if path.exists() and not path.is_file():
-        raise ValueError(f"{shown(path)} is a folder or a device, not a file")
+    refuse_irregular(path)
     with path.open("rb") as file:
         content = file.read(limit_of(kind) + 1)
     try:
@@ -486,6 +498,16 @@ def read_arrays(path: str | os.PathLike[str]) -> Numbers:
     except ValueError as error:
         raise ValueError(f"{shown(path)}: {error}") from error
     return numbers
+
+
+def refuse_irregular(path: Path) -> None:
+    """Raise at what is no file on a disk: a pipe may never begin, and a device may never end."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        hint = ": write what comes out of it into a file first" if stat.S_ISFIFO(mode) else ""
+        kind = kinds.get(stat.S_IFMT(mode), "a device")
+        raise ValueError(f"{shown(path)} is {kind}, not a file{hint}")
 
 
 def shown(text: object) -> str:

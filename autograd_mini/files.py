@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import secrets
@@ -31,7 +32,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
     Raises
     ------
     OSError
-        If the folder is missing or cannot be written, or the disk is full.
+        If the folder is missing or cannot be written, the disk is full, or there is a pipe or a
+        device where the file should be.
 
     Examples
     --------
@@ -43,6 +45,8 @@ def write_whole(path: str | os.PathLike[str], content: bytes) -> Path:
     target = Path(os.path.realpath(path))  # a link stays a link
     unfinished = target.with_name(f".{target.name}.{secrets.token_hex(8)}")
     try:
+        if target.exists() and not (target.is_file() or target.is_dir()):
+            raise OSError(errno.EEXIST, "there is a pipe or a device, not a file")
         with unfinished.open("xb") as file:
             try:
                 file.write(content)

@@ -51,6 +51,7 @@ HOUSE = [
     "training",
     "",
     "demo",
+    "own_process",
     "cli",
     "__main__",
 ]
