@@ -8,6 +8,7 @@ another is right also if the inner function uses the outer's variable without be
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -171,6 +172,11 @@ class Evaluation:
 # ---- functions of functions ---------------------------------------------------------------------
 
 
+def takes_what(function: Function) -> Callable[[Function], Function]:
+    """A decorator of what is made of a function: it has its name, its docstring, its signature."""
+    return functools.wraps(function, updated=())
+
+
 def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that computes a scalar function's value and gradient at once.
 
@@ -205,6 +211,7 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Func
     (34.0, {'w': 26.0, 'b': 16.0})
     """
 
+    @takes_what(function)
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         run = Evaluation(function, argnums, args, kwargs)
         if run.y.size != 1:
@@ -239,7 +246,7 @@ def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     0.621627
     """
     both = value_and_grad(function, argnums)
-    return lambda *args, **kwargs: both(*args, **kwargs)[1]
+    return takes_what(function)(lambda *args, **kwargs: both(*args, **kwargs)[1])
 
 
 def vjp(function: Function, *args: Any) -> tuple[Any, Function]:
@@ -345,6 +352,7 @@ def jacobian(function: Function, argnums: int | Sequence[int] = 0) -> Function:
            [0., 3., 2.]])
     """
 
+    @takes_what(function)
     def differentiated(*args: Any, **kwargs: Any) -> Any:
         run = Evaluation(function, argnums, args, kwargs)
         size, shape = run.y.size, run.y.shape

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -534,7 +535,26 @@ WRITES: dict[str, Callable[[Any], Any]] = {
     "w[0] = v": lambda w: w.__setitem__(0, 5.0),
     "out=w": lambda w: np.exp(np.zeros(2), out=w),
     "np.add(w, v, out=w)": lambda w: np.add(w, 1.0, out=w),
+    "a view of another shape": lambda w: w.reshape((2, 1)).__setitem__(..., 5.0),
+    "a part": lambda w: w[:1].__setitem__(..., 5.0),
+    "a part of a part": lambda w: w[:][1:].__setitem__(0, 5.0),
+    "assign to a part": lambda w: ag.assign(w[1:], 5.0),
+    "w.T": lambda w: w.reshape((1, 2)).T.__setitem__(0, 5.0),
+    "out= of a part": lambda w: np.add(w[:1], 1.0, out=w[:1]),
+    "out= of its array": lambda w: np.add(ag.Tensor([1.0, 2.0]), 1.0, out=w.data),
+    "out= of a part of its array": lambda w: np.add(ag.Tensor([1.0]), 1.0, out=w.data[1:]),
+    "detached": lambda w: w.detach().__setitem__(0, 5.0),
+    "another Tensor of its array": lambda w: ag.assign(ag.Tensor(w.data[::-1]), 5.0),
+    "an optimiser of a part": lambda w: step_of(ag.Tensor(w.data[:1], requires_grad=True)),
 }
+
+
+def step_of(part: Any) -> None:
+    """Let an optimiser write."""
+    part.grad = ag.Tensor([1.0])
+    ag.optim.SGD([part], lr=0.1).step()
+
+
 USES: dict[str, Callable[[Any], Any]] = {
     "w * w": lambda w: w * w,
     "a view of w": lambda w: np.square(w[::-1]),
@@ -602,11 +622,54 @@ def test_forward_update_forward_backward_is_an_ordinary_step() -> None:
     assert w.tolist() == [0.125, 0.25]
 
 
-def test_what_was_written_is_forgotten_with_its_array() -> None:
-    known = len(graph.writes._by_place), len(graph.writes._by_array)
+def sizes_of_account() -> tuple[int, int]:
+    return len(graph.writes._by_place), len(graph.writes._by_array)
+
+
+def test_what_was_written_is_forgotten_with_its_memory() -> None:
+    known = sizes_of_account()
     for _ in range(5):
         ag.assign(leaf([1.0]), 2.0)
-    assert (len(graph.writes._by_place), len(graph.writes._by_array)) == known
+    assert sizes_of_account() == known
+    w = leaf([1.0, 2.0])
+    for _ in range(5):
+        ag.assign(w.detach()[1:], 2.0)
+    places, arrays = sizes_of_account()
+    assert (places, arrays) == (known[0] + 1, known[1])
+    del w
+    assert sizes_of_account() == known
+
+
+def test_a_write_between_the_elements_that_were_saved_does_no_harm() -> None:
+    data = np.ones((3, 4))
+    w = leaf(data[:, ::2])
+    y = np.sum(w * w)
+    ag.assign(ag.Tensor(data[:, 1::2]), 7.0)
+    ag.assign(ag.Tensor(data[:0]), 7.0)
+    y.backward()
+    assert w.grad.tolist() == [[2.0, 2.0]] * 3
+
+
+@pytest.mark.parametrize("made_of", [bytearray, lambda n: memoryview(bytearray(n))])
+def test_memory_that_no_array_owns_has_one_account(made_of: Any) -> None:
+    buffer = made_of(16)
+    w = leaf(np.frombuffer(buffer))
+    y = np.sum(np.exp(w) * w)
+    ag.assign(ag.Tensor(np.frombuffer(buffer)), 7.0)
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+
+
+def test_arrays_of_another_library_are_known_by_themselves() -> None:
+    class Other:
+        pass
+
+    one, two = Other(), Other()
+    before = graph.next_serial()
+    graph.writes.note(one)
+    assert graph.writes.since(one, before)
+    assert not graph.writes.since(two, before)
+    assert not graph.writes.since(one, graph.next_serial())
 
 
 def test_a_write_into_other_columns_of_one_buffer_does_no_harm() -> None:
@@ -766,6 +829,112 @@ def test_threads_can_train_models_of_their_own(hasty_threads: None) -> None:
     for thread in threads:
         thread.join(60)
     assert not errors
+
+
+def opened(order: list[str]) -> None:
+    """Run generators that switch recording off, in an order of openings and closings."""
+
+    def quiet() -> Iterator[None]:
+        with ag.no_grad():
+            yield
+
+    running: dict[str, Any] = {}
+    for name in order:
+        if name in running:
+            running.pop(name).close()
+        else:
+            running[name] = quiet()
+            next(running[name])
+        assert (leaf(1.0) * 2).requires_grad is (not running)
+
+
+@pytest.mark.parametrize("order", sorted({*itertools.permutations("aabbcc")}), ids="".join)
+def test_recording_is_on_again_however_generators_are_closed(order: Any) -> None:
+    opened(list(order))
+
+
+def test_the_newest_switch_decides_whichever_ended_before_it() -> None:
+    off, on = listen(recording=False), listen(recording=True)
+    off.__enter__()
+    on.__enter__()
+    off.__enter__()
+    off.__exit__()
+    assert (leaf(1.0) * 2).requires_grad
+    off.__exit__()
+    assert (leaf(1.0) * 2).requires_grad
+    on.__exit__()
+    off.__exit__()  # of a block that has ended already
+    assert (leaf(1.0) * 2).requires_grad
+
+
+def test_one_switch_serves_threads_and_tasks_at_once(hasty_threads: None) -> None:
+    switch, found = ag.no_grad(), []
+
+    def often() -> None:
+        for _ in range(200):
+            with switch:
+                found.append((leaf(1.0) * 2).requires_grad)
+            found.append(not (leaf(1.0) * 2).requires_grad)
+
+    threads = [threading.Thread(target=often) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    async def task(first: asyncio.Event, then: asyncio.Event) -> None:
+        with switch:
+            first.set()
+            await then.wait()
+            found.append((leaf(1.0) * 2).requires_grad)
+        found.append(not (leaf(1.0) * 2).requires_grad)
+
+    async def both() -> None:
+        one, two = asyncio.Event(), asyncio.Event()
+        await asyncio.gather(task(one, two), task(two, one))
+
+    asyncio.run(both())
+    assert len(found) == 4 * 400 + 4
+    assert not any(found)
+
+
+def test_a_generator_that_another_task_closes_leaves_recording_on_there() -> None:
+    async def quiet() -> AsyncIterator[None]:
+        with ag.no_grad():
+            yield
+
+    async def begin(stream: Any) -> None:
+        await anext(stream)
+
+    async def run() -> None:
+        stream = quiet()
+        await asyncio.create_task(begin(stream))
+        await stream.aclose()
+        assert (leaf(1.0) * 2).requires_grad
+
+    asyncio.run(run())
+
+
+def calls_of_backward(function: Callable[[list[Any]], Any], n: int) -> int:
+    """How many functions are entered on the way back through an op of n operands."""
+    y = np.sum(function([leaf(np.ones(2)) for _ in range(n)]))
+    calls = 0
+
+    def count(frame: Any, event: str, argument: Any) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count)
+    try:
+        y.backward()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+@pytest.mark.parametrize("function", [np.stack, np.concatenate, np.vstack, np.column_stack])
+def test_the_work_of_a_join_grows_with_the_number_of_its_operands(function: Any) -> None:
+    assert calls_of_backward(function, 400) < 4.2 * calls_of_backward(function, 100)
 
 
 # ---- observers ----------------------------------------------------------------------------------

@@ -126,6 +126,20 @@ class Keeps(dict[tuple[bool, ...], Any]):
         return result
 
 
+class Signature:
+    """What `inspect.signature` says of a primitive: operands may be named, statics are."""
+
+    def __get__(self, primitive: Any, owner: Any) -> inspect.Signature | None:
+        if primitive is None:
+            return None  # of the class
+        kinds = inspect.Parameter
+        names: dict[str, Any] = dict.fromkeys(primitive.operands, kinds.POSITIONAL_OR_KEYWORD)
+        names |= dict.fromkeys(primitive.operands[-1:] * primitive.variadic, kinds.VAR_POSITIONAL)
+        names |= dict.fromkeys(primitive.statics, kinds.KEYWORD_ONLY)
+        default = {name: primitive.defaults.get(name, kinds.empty) for name in names}
+        return inspect.Signature([kinds(x, kind, default=default[x]) for x, kind in names.items()])
+
+
 class Primitive:
     """An op: how it is computed, how it is written, and its derivative by each operand.
 
@@ -167,6 +181,8 @@ class Primitive:
     >>> t.grad
     Tensor([ 3., 12.], dtype=float64)
     """
+
+    __signature__ = Signature()
 
     def __init__(
         self, kernel: Any, template: Any, rules: Any, name: str, kind: str, python: str | None,
@@ -236,16 +252,6 @@ class Primitive:
                 f"takes {self.statics}, and no Tensors there, for no gradient would reach them"
             )
         return {**self.defaults, **statics}
-
-    @property
-    def __signature__(self) -> inspect.Signature:
-        """Operands are positional or named, statics named."""
-        kinds = inspect.Parameter
-        names: dict[str, Any] = dict.fromkeys(self.operands, kinds.POSITIONAL_OR_KEYWORD)
-        names |= dict.fromkeys(self.operands[-1:] * self.variadic, kinds.VAR_POSITIONAL)
-        names |= dict.fromkeys(self.statics, kinds.KEYWORD_ONLY)
-        default = {name: self.defaults.get(name, kinds.empty) for name in names}
-        return inspect.Signature([kinds(x, kind, default=default[x]) for x, kind in names.items()])
 
     def __call__(self, *operands: Any, **statics: Any) -> Any:
         """Run the kernel, and record the call if a Tensor is among the operands."""

@@ -374,12 +374,7 @@ def in_place(ufunc: np.ufunc) -> Binary:
     return operator
 
 
-REDUCTIONS: dict[Any, Any] = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-}
+REDUCTIONS: Any = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
 
 
 class Tensor(Methods):
