@@ -13,6 +13,7 @@ import inspect
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -685,6 +686,6 @@ class Tensor(Methods):
 
 
 for _name, _operator in vars(Tensor).items():
-    if getattr(_operator, "__name__", "") in ("<lambda>", "operator"):
+    if isinstance(_operator, FunctionType) and _operator.__name__ != _name:
         _operator.__name__, _operator.__qualname__ = _name, f"Tensor.{_name}"
         _operator.__doc__ = getattr(ndarray, _name, _operator).__doc__
