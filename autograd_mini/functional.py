@@ -210,8 +210,12 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Func
     >>> float(value), {name: float(g) for name, g in gradient.items()}
     (34.0, {'w': 26.0, 'b': 16.0})
     """
+    return takes_what(function)(both(function, argnums))
 
-    @takes_what(function)
+
+def both(function: Function, argnums: int | Sequence[int]) -> Function:
+    """`value_and_grad`, by a name of its own."""
+
     def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
         run = Evaluation(function, argnums, args, kwargs)
         if run.y.size != 1:
@@ -245,8 +249,8 @@ def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> round(float(third(1.0)), 6)
     0.621627
     """
-    both = value_and_grad(function, argnums)
-    return takes_what(function)(lambda *args, **kwargs: both(*args, **kwargs)[1])
+    differentiated = both(function, argnums)
+    return takes_what(function)(lambda *args, **kwargs: differentiated(*args, **kwargs)[1])
 
 
 def vjp(function: Function, *args: Any) -> tuple[Any, Function]:

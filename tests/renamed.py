@@ -1,8 +1,7 @@
-"""Give all local variables of some Python files other names, so that whoever looks for them fails.
+"""Give all local variables of some Python files other names, so that who looks for them fails.
 
-``python tests/renamed.py FOLDER`` rewrites the files of a copy.  Parameters stay, for the parameters
-of rules and kernels are the declaration of an op; so do the names of modules that a function
-imports.
+``python tests/renamed.py FOLDER`` rewrites the files of a copy.  Parameters stay, for those of
+rules and kernels are the declaration of an op; so do the names of modules that a function imports.
 """
 
 from __future__ import annotations

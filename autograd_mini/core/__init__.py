@@ -2,7 +2,3 @@
 
 `primitive`, `graph`, `tensor`, `ops`.
 """
-
-from . import graph, ops, primitive, tensor
-
-__all__ = ["graph", "ops", "primitive", "tensor"]

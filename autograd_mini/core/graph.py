@@ -91,7 +91,8 @@ class Listening(NamedTuple):
 
     recording: bool = True
     observers: tuple[Any, ...] = ()
-    switches: tuple[Any, ...] = ()  # each `listen` in force, as they were entered
+    switch: listen | None = None  # the newest that is in force,
+    before: Any = None  # and how it was before that
 
 
 _listening = ContextVar("listening", default=Listening())  # noqa: B039
@@ -110,21 +111,25 @@ class listen:  # noqa: N801 - used like a function: `with listen(...)`
         self.observer = observer
 
     def __enter__(self) -> Any:
-        put_in_force((*listening().switches, self))
+        _listening.set(switched(listening(), self))
         return self.observer
 
     def __exit__(self, *error: object) -> None:
-        switches = listening().switches
-        mine = [i for i, switch in enumerate(switches) if switch is self]
-        if mine:  # not so where a block ends in another context than the one that it began in
-            put_in_force(switches[: mine[-1]] + switches[mine[-1] + 1 :])
+        _listening.set(without(listening(), self))
 
 
-def put_in_force(switches: tuple[listen, ...]) -> None:
-    """Let the newest switch decide on recording, and all observers hear."""
-    recording = [x.recording for x in switches if x.recording is not None]
-    observers = tuple([x.observer for x in switches if x.observer is not None])
-    _listening.set(Listening(not recording or recording[-1], observers, switches))
+def switched(now: Listening, switch: Any) -> Listening:
+    """What a switch makes of the state."""
+    recording = now.recording if switch.recording is None else switch.recording
+    observers = now.observers if switch.observer is None else (*now.observers, switch.observer)
+    return Listening(recording, observers, switch, now)
+
+
+def without(now: Listening, switch: listen) -> Any:
+    """The state without the newest use of a switch, if it is in force here."""
+    if now.switch is switch or now.before is None:
+        return now.before or now
+    return switched(without(now.before, switch), now.switch)
 
 
 def tell(event: str, *facts: Any) -> None:
@@ -197,7 +202,7 @@ class Writes:
         if not isinstance(array, np.ndarray):
             return id(array) in self._by_place and self._by_place[id(array)].serial > serial
         entries = list(self._by_place.values())  # other threads write meanwhile
-        return any(x.serial > serial and overlap(x.elements, array) for x in entries)
+        return any(x.serial > serial and np.shares_memory(x.elements, array) for x in entries)
 
     def check(self, node: Node) -> None:
         """Raise if an array that a node saved has been written since."""
@@ -208,11 +213,6 @@ class Writes:
                     f"and it was changed in place since, by an update or w.data = ...: its "
                     f"gradient would be wrong. Run the forward pass again after the update"
                 )
-
-
-def overlap(a: Any, b: Any) -> bool:
-    """Whether two arrays have an element in common."""
-    return isinstance(a, np.ndarray) and isinstance(b, np.ndarray) and np.shares_memory(a, b)
 
 
 def owner_of(array: Any) -> Any:
@@ -279,9 +279,11 @@ def sweep(
             if parent in useful:
                 contribution = pull(node, position, g, wrap)
                 known = cotangents.get(parent)
-                if known is not None and observers:
-                    tell("adding", parent)
-                cotangents[parent] = contribution if known is None else known + contribution
+                if known is not None:
+                    if observers:
+                        tell("adding", parent)
+                    contribution = known + contribution
+                cotangents[parent] = contribution
             position += 1  # noqa: SIM113 - enumerate makes a tuple for each operand
     return found
 

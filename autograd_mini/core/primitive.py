@@ -197,6 +197,7 @@ class Primitive:
         self.python = python
         self.kind = kind
         self.operands, self.statics, self.defaults, self.variadic = parameters_of(kernel)
+        self.least = len(self.operands) - self.variadic  # how many operands a call has at least
         self.analytic = analytic
         if reserved := {*RESERVED}.intersection(self.operands + self.statics):
             raise TypeError(f"{name}: {reserved} cannot be parameters: only rules use these words")
@@ -255,7 +256,7 @@ class Primitive:
 
     def __call__(self, *operands: Any, **statics: Any) -> Any:
         """Run the kernel, and record the call if a Tensor is among the operands."""
-        if len(operands) < len(self.operands):
+        if len(operands) < self.least:
             named = [name for name in self.operands[len(operands) :] if name in statics]
             operands += tuple([statics.pop(name) for name in named])
         for operand in operands:

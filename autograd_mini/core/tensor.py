@@ -453,13 +453,14 @@ class Tensor(Methods):
 
     def _read(self, how: str) -> Any:
         """The array, for who looks at the values: the one gate, which observers may refuse."""
-        tell("reading", self, how)
+        if listening().observers:
+            tell("reading", self, how)
         return self._data
 
     @property
     def data(self) -> Any:
         """The array.  Setting it overwrites the values in place; the shape must stay."""
-        return self._read("data")
+        return self._read("data") if listening().observers else self._data
 
     @data.setter
     def data(self, value: Any) -> None:
