@@ -152,6 +152,7 @@ def compare(
     ('dZ1', ('wrong operand',))
     """
     checked_cost(J)
+    # the names that the caller gave his arrays, who gave none here
     variables = sys._getframe(1).f_locals if names is None else names
     run = Trace.of_graph(J, {**variables})
     return compared(run, run[J], hand, variables, order=order, hint=hint, precision=precision)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from types import FunctionType
@@ -138,9 +139,8 @@ def _checked(x: Any, number: int) -> Array:
 
 def _names(f: Any, inputs: Sequence[Any]) -> list[str]:
     """Return what to call the inputs: a Tensor's name, a parameter's, or x0, x1, ..."""
-    code = f.__code__ if isinstance(f, FunctionType) else None
-    parameters = code.co_varnames[: code.co_argcount] if code else ()
-    names = [*parameters[: len(inputs)]]
+    parameters = inspect.signature(f).parameters.values() if isinstance(f, FunctionType) else ()
+    names = [x.name for x in parameters if x.kind <= x.POSITIONAL_OR_KEYWORD][: len(inputs)]
     names += [f"x{i}" for i in range(len(names), len(inputs))]
     return [getattr(x, "name", None) or name for x, name in zip(inputs, names, strict=True)]
 

@@ -92,6 +92,7 @@ def point_quality(J: Tensor, names: Mapping[str, Any] | None = None) -> PointQua
     >>> [spot.kind for spot in ag.check.point_quality(J).blind_spots]
     ['zero parameter', 'one label', 'few examples']
     """
+    # the names that the caller gave his arrays, who gave none here
     variables = sys._getframe(1).f_locals if names is None else names
     run = Trace.of_graph(J, {**variables})
     parameters = [value for value in run.values if value.kind == "parameter"]

@@ -191,7 +191,10 @@ class Drawing:
 
 
 def users_level() -> int:
-    """How many calls above its caller the user's line is, as `warnings.warn` counts."""
+    """How many calls above its caller the user's line is, as `warnings.warn` counts.
+
+    That is asked of frames: a warning is to show the line that the user can change.
+    """
     import functools
     import sys
 

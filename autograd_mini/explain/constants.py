@@ -160,7 +160,10 @@ def written(call: Call, position: int) -> ast.expr | None:
 
 
 def running(call: Call) -> ast.AST | None:
-    """What the program was doing: an expression, or a statement such as ``J += lam * w``."""
+    """What the user's program was doing: an expression, or a statement such as ``J += lam * w``.
+
+    Python knows the columns of each instruction: they lead to the expression as it was written.
+    """
     if call.place is None:
         return None
     code, offset = call.place

@@ -349,6 +349,7 @@ def carried(thing: Any) -> dict[str, Any]:
     if isinstance(thing, functools.partial):
         return {"function": thing.func, "arguments": thing.args, **thing.keywords}
     if isinstance(thing, FunctionType):
+        # two lambdas of one name, in the user's program, differ by what they hold
         numbers = tuple(x for x in thing.__code__.co_consts if isinstance(x, Number | str))
         given = {"constants": numbers, "defaults": thing.__defaults__}
         around = inspect.getclosurevars(thing).nonlocals
