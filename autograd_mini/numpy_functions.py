@@ -555,7 +555,9 @@ def contraction_rule(
     return contraction(*factors, subscripts=f"{letters}->{terms[i]}", optimize=optimize)
 
 
-@primitive(r"\mathrm{einsum}($xs)", name="einsum", xs=contraction_rule)
+@primitive(
+    r"\mathrm{einsum}($xs)", "np.einsum($subscripts, $xs)", name="einsum", xs=contraction_rule
+)
 def contraction(*xs: Array, subscripts: str, optimize: Any = False) -> Array:
     """`np.einsum` where each letter of an operand is unique in it, and stands elsewhere, too."""
     return np.einsum(subscripts, *xs, optimize=optimize)

@@ -110,7 +110,7 @@ for _ufunc, *_templates in (
     (np.logical_or, r"$a \lor $b"),        (np.bitwise_or, r"$a \lor $b"),
     (np.logical_xor, r"$a \oplus $b"),     (np.bitwise_xor, r"$a \oplus $b"),
     (np.logical_not, r"\lnot $x"),         (np.invert, r"\lnot $x"),
-    (np.signbit, "$x < 0"),                (np.isnan, r"$x = \mathrm{nan}"),
+    (np.signbit, r"\mathrm{signbit}($x)"), (np.isnan, r"$x = \mathrm{nan}"),
     (np.isinf, r"|$x| = \infty"),          (np.isfinite, r"|$x| < \infty"),
 ):
     elementwise(_ufunc, *_templates, analytic=False)

@@ -35,6 +35,7 @@ kind             what comes out
 ``index``        the elements at static ``key``, in which operands stand for index arrays
 ``scatter``      zeros of the static ``shape``, with elements added at ``key``
 ``product``      sums of products: matrices, or stacks of them
+``window``       what windows show; they lie side by side if the static ``stride`` is None
 ``constant``     what depends on the operand's shape and dtype alone
 ``other``        none of these
 ===============  ===========================================================================
@@ -59,7 +60,7 @@ RESERVED = ("g", "y", "like", "likes", "i")
 OUTPUT = -1  # where Node.saved holds the output, behind the operands
 # fmt: off
 KINDS = ("elementwise", "reduction", "permutation", "reshape", "broadcast", "copy", "cast", "join",
-         "index", "scatter", "product", "constant", "other")  # the table above says what they mean
+         "index", "scatter", "product", "window", "constant", "other")
 # fmt: on
 
 #: NumPy's functions that Tensors understand, each with the primitive or composite that it runs.
