@@ -164,6 +164,11 @@ class Step:
         self.source = source
 
     @property
+    def kind(self) -> str:
+        """The kind of the primitive; nothing if there is none."""
+        return getattr(self.primitive, "kind", "")
+
+    @property
     def variables(self) -> list[Variable]:
         """The operands that are arrays."""
         return [x for x in self.operands if isinstance(x, Variable)]
@@ -173,7 +178,7 @@ class Step:
         """What it may write into: a kernel that is given ``out`` may write its operands too."""
         if self.target is None:
             return []
-        only_target = self.primitive is assignment or self.elementwise
+        only_target = self.kind == "write" or self.elementwise
         return [self.target] if only_target else [self.target, *self.variables]
 
     @property
@@ -538,7 +543,7 @@ class Capture:
         elif type(y) is Tensor:
             self.made(y)
         statics = {name: static for name, static in statics.items() if name != "likes"}
-        if primitive is assignment:
+        if primitive.kind == "write":
             operands, statics = self._with_key(operands, statics["key"])
         if any(isinstance(x, np.ndarray) and self.find(x) for x in statics.values()):
             raise ValueRead(f"{primitive.name} takes a Tensor as a keyword argument")
@@ -577,7 +582,7 @@ class Capture:
 
     def _add(self, primitive: Any, operands: list[Any], statics: dict[str, Any], y: Any) -> None:
         """A step that makes an array."""
-        if primitive is ops.getitem and any(
+        if primitive.kind == "index" and any(
             x.array.dtype == bool and (x.kind != "outside" or id(x.array) in self._others)
             for x in operands[1:]
         ):

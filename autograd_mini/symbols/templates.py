@@ -39,7 +39,7 @@ PYTHON = {
     "sign": Strength(SIGN, FREE, SIGN),
     "**": Strength(POWER, ATOM, POWER),
     ".": Strength(ATOM, ATOM, FREE),
-    **dict.fromkeys((">", "<", ">=", "<=", "==", "!="), COMPARISON),
+    **dict.fromkeys((">", "<", ">=", "<=", "==", "!=", "&", "|", "^"), COMPARISON),
 }
 #: Operator -> its strength in mathematics: products of different kinds are never mixed.
 MATHEMATICS = {
@@ -179,12 +179,12 @@ def classified(template: str, language: str) -> list[tuple[str, str]]:
     for token in TOKEN.finditer(template):
         text = names.get(token[0], token[0])
         first = not seen or seen[-1][0] in ("open", "comma")
-        bars += text == "|"
+        bars += text == "|" not in strengths
         if token["operand"]:
             seen.append(("operand", ""))
-        elif text in OPENING or (text == "|" and bars % 2):
+        elif text in OPENING or (text == "|" not in strengths and bars % 2):
             seen.append(("open", text))
-        elif text in CLOSING or text == "|":
+        elif text in CLOSING or text == "|" not in strengths:
             seen.append(("close", text))
         elif text == "-" and first:
             seen.append(("operator", "sign"))
