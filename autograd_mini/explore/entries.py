@@ -125,11 +125,9 @@ def reads_of(computation: Computation) -> Reads:
 
 def keeps_places(call: Call) -> bool:
     """Whether each entry of the output is made of those at its own place."""
-    if call.primitive.kind == "elementwise":
-        return True
-    first = call.operands[0]
+    kind, first = call.primitive.kind, call.operands[0]
     same = isinstance(first, Value) and first.shape == call.output.shape
-    return same and call.primitive.kind in BOOKKEEPING
+    return kind == "elementwise" or (same and kind in BOOKKEEPING)
 
 
 def aligned(shape: tuple[int, ...], result: tuple[int, ...]) -> tuple[int | str, ...]:

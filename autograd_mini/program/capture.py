@@ -31,20 +31,10 @@ from ..trace import Source, called_from, same
 
 HERE = os.path.dirname(__file__)  # noqa: PTH120 - as in trace.py
 PACKAGE = __name__.partition(".")[0]
-#: Ops that a program has lines for, besides those whose kernel is a ufunc.
-WHOLE = {
-    *(
-        ops.reduce_sum,
-        ops.reduce_max,
-        ops.reduce_min,
-        ops.matrix_product,
-        numpy_functions.cumulative_sum,
-    ),
-    *(ops.reshape, ops.transpose, ops.broadcast_to, ops.copy, ops.convert, ops.where, ops.join),
-    *(ops.getitem, ops.scatter, ops.zeros_like, ops.ones_like, assignment),
-}
-REDUCTIONS = (ops.reduce_sum, ops.reduce_max, ops.reduce_min)
-WITH_OUT = (*REDUCTIONS, ops.join, ops.convert, ops.copy)
+#: Ops that a program has lines for, besides those whose kernel is a ufunc: those of the core.
+WITH_LINES = {op for op in vars(ops).values() if isinstance(op, Primitive)}
+WITH_LINES |= {numpy_functions.cumulative_sum, assignment}
+WITH_OUT = ("reduction", "join", "cast", "copy")  # kinds of them that can write into a buffer
 #: Functions that look at values, and whose results have a shape that no value changes.
 STEADY = {
     *(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.all),
@@ -127,6 +117,11 @@ class Looking:
         self.name = kernel.__name__
 
 
+def has_line(primitive: Any) -> bool:
+    """Whether a program has a line of NumPy for an op."""
+    return primitive in WITH_LINES or isinstance(getattr(primitive, "kernel", None), np.ufunc)
+
+
 class Step:
     """A call that a program makes.
 
@@ -195,15 +190,14 @@ class Step:
     @property
     def may_raise(self) -> bool:
         """Whether the call may complain of the values that it is given."""
-        return isinstance(self.primitive, Primitive) and not (
-            self.primitive in WHOLE or isinstance(self.primitive.kernel, np.ufunc)
-        )
+        return isinstance(self.primitive, Primitive) and not has_line(self.primitive)
 
     @property
     def has_out(self) -> bool:
         """Whether there is a way to have the result written into a buffer."""
         kernel = getattr(self.primitive, "kernel", None)
-        return isinstance(kernel, np.ufunc) or self.primitive in WITH_OUT
+        is_ufunc = isinstance(kernel, np.ufunc)
+        return is_ufunc or (has_line(self.primitive) and self.kind in WITH_OUT)
 
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "guard"
@@ -590,7 +584,9 @@ class Capture:
                 "an index of truth values makes an array as long as many of them are true, and a "
                 "captured step has fixed shapes: choose by np.where(mask, x, 0)"
             )
-        if primitive in REDUCTIONS:  # so that a sum with and without keepdims is one step
+        if primitive.kind == "reduction" and has_line(
+            primitive
+        ):  # so that a sum with and without keepdims is one step
             (x,) = operands
             axes = ops.normalized(statics.get("axis"), x.array.ndim)
             long = tuple([1 if i in axes else n for i, n in enumerate(x.array.shape)])
@@ -709,7 +705,8 @@ class Capture:
         another one than now the function is run from the start, and would do that twice.
         """
         step = Step(primitive, [], statics, None)
-        if primitive in WHOLE or not isinstance(primitive.kernel, FunctionType) or step.draws:
+        is_function = isinstance(primitive.kernel, FunctionType)
+        if has_line(primitive) or not is_function or step.draws:
             return None
         if primitive.kernel.__module__.partition(".")[0] != PACKAGE:
             return None

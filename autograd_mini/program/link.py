@@ -35,11 +35,6 @@ COMPARED = {
 }
 GENERATED = ("b", "c", "k", "p")  # what names are numbered
 LARGE = 4096  # bytes: smaller arrays need not be given back before the end of a call
-NAMES: dict[Any, str] = {
-    np.add.reduce: "add_reduce",
-    np.maximum.reduce: "maximum_reduce",
-    np.minimum.reduce: "minimum_reduce",
-}
 
 
 def executed(text: str, title: str, space: dict[str, Any]) -> Any:
@@ -142,7 +137,7 @@ class Writer:
         return name
 
     def _function(self, function: Any, name: str = "") -> str:
-        return self._bind(function, proper(NAMES.get(function) or name or function.__name__))
+        return self._bind(function, proper(name or function.__name__))
 
     def _constant(self, x: Any) -> str:
         """A keyword argument or a number."""
@@ -258,10 +253,11 @@ class Writer:
             if all(x.array.ndim == 0 for x in (target, *step.variables)):
                 return f"{out}[()] = {operands[0]}"
             return f"{self._function(np.copyto)}({out}, {operands[0]}, 'unsafe')"
-        if primitive in REDUCE:
+        if step.kind == "reduction":
             axes = statics["axis"]
             axis = axes[0] if len(axes) == 1 else None if len(axes) == rank(step) else axes
-            name = self._function(REDUCE[primitive])
+            reduce: Any = REDUCE[primitive]  # type: ignore[index]
+            name = self._function(reduce, f"{reduce.__self__.__name__}_reduce")
             return f"{name}({operands[0]}, {axis}, None, {out}, True)"
         if step.kind == "join":
             arrays = ", ".join(operands)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..core import ops
-from .expressions import Symbol, latex_of, named
+from .expressions import Symbol, latex_of
 from .fitting import dimensions, is_reduction, is_repeated_number, is_stack, needs_axis, takes_all
 from .templates import PRODUCT
 from .texts import Text, factor_of, is_minus, is_number, joined, without_factor
@@ -148,9 +148,8 @@ def length(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     axis = symbol.statics["axis"]
     if writer.language != "python" or not isinstance(axis, tuple) or len(axis) in (1, 2):
         return reduction(writer, symbol, parts)
-    x = named("x", symbol.operands[0].array)
-    length = ops.sqrt(ops.reduce_sum(ops.square(x), **symbol.statics))
-    return writer.in_other_ops(length, {x: parts[0]})
+    keepdims = ", keepdims=True" * symbol.statics["keepdims"]
+    return writer.filled(f"np.sqrt(np.sum($x**2, axis={axis}{keepdims}))", {"x": parts[0]})
 
 
 def concatenation(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:

@@ -89,13 +89,11 @@ IN_PLAIN_TEXT = (
 )
 FUNCTION = re.compile(r"\\mathrm\{\w+\}\([^()]*(\([^()]*\)[^()]*)*\)")
 SAID = re.compile(r"\$\w+|\^T|\w+(?=[(=])|\d")  # what may be in plain text besides signs
-FUNCTIONS_OF_NUMPY = [
-    (function, primitive)
+#: What NumPy calls primitives: best by their own names.
+NUMPY_NAMES = {
+    primitive: primitive.name if hasattr(np, primitive.name) else function.__name__
     for function, primitive in implementations.items()
     if isinstance(primitive, Primitive) and hasattr(np, function.__name__)
-]
-NUMPY_NAMES = {primitive: function.__name__ for function, primitive in FUNCTIONS_OF_NUMPY} | {
-    p: p.name for function, p in FUNCTIONS_OF_NUMPY if function.__name__ == p.name
 }
 
 

@@ -119,14 +119,6 @@ class Writer:
             text = text if same else aligned(self, text, symbol.shape)
         return joined(text.pieces)
 
-    def in_other_ops(self, symbol: Symbol, known: Mapping[Symbol, Text]) -> Text:
-        """The text of an expression that says the same, from those of quantities in it."""
-        texts = dict(known)
-        for part in operands_first(symbol):
-            if part not in texts:
-                texts[part] = self.text(part, [texts[x] for x in part.operands])
-        return texts[symbol]
-
     def text(self, symbol: Symbol, parts: list[Text]) -> Text:
         """The text of an expression, from those of its operands."""
         if symbol.primitive is None:
