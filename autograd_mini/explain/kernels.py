@@ -336,7 +336,7 @@ class Kernels:
         if primitive.kind == "permutation" and is_reversal(statics["axes"], np.ndim(outcome)):
             return ast.Attribute(operands[0], "T", ast.Load())
         form = primitive.python or ""
-        if isinstance(kernel, np.ufunc) and "$" in form:
+        if isinstance(kernel, np.ufunc) and numpy_name(kernel) and "$" in form:
             floats = kernel.nin == 1 and np.ndim(outcome) and outcome.dtype.kind == "f"
             if "**" not in form or floats:  # other powers may have other bits
                 return filled(form.replace("$", ""), named)

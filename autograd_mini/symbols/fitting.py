@@ -73,23 +73,17 @@ def reshaped(writer: Writer, symbol: Symbol, text: Text) -> Text:
 
 def reshape_to(writer: Writer, text: Text, shape: Shape) -> Text:
     """A text with a shape behind it."""
-    sizes = dimensions(writer, shape)
-    template = {
-        "python": f"$x.reshape({shape})",
-        "text": f"reshape($x, {sizes})",
-        "latex": rf"\mathrm{{reshape}}_{{{sizes}}}($x)",
-    }[writer.language]
+    template = writer.function_form("reshape", more=dimensions(writer, shape))
+    if writer.language == "python":
+        template = f"$x.reshape({shape})"
     return writer.filled(template, {"x": text})._replace(seen=as_it_is(shape))
 
 
 def cast(writer: Writer, symbol: Symbol, text: Text) -> Text:
     """Another kind of numbers: ``int(x)``."""
-    name = CASTS.get(symbol.dtype.kind, symbol.dtype.name)
-    template = {
-        "python": f"$x.astype(np.{symbol.dtype.name})",
-        "text": f"{name}($x)",
-        "latex": rf"\mathrm{{{name}}}($x)",
-    }[writer.language]
+    template = writer.function_form(CASTS.get(symbol.dtype.kind, symbol.dtype.name))
+    if writer.language == "python":
+        template = f"$x.astype(np.{symbol.dtype.name})"
     return writer.filled(template, {"x": text})._replace(seen=text.seen)
 
 
@@ -312,12 +306,9 @@ def whole(writer: Writer, text: Text, shape: Shape) -> Text:
     if longer > 0 or (longer < 0 and same_size):
         text = with_key(writer, text, shape)
     if text.seen.shape != shape:
-        sizes = dimensions(writer, shape)
-        template = {
-            "python": f"np.broadcast_to($x, {shape})",
-            "text": f"broadcast($x, {sizes})",
-            "latex": rf"\mathrm{{broadcast}}_{{{sizes}}}($x)",
-        }[writer.language]
+        template = writer.function_form("broadcast", more=dimensions(writer, shape))
+        if writer.language == "python":
+            template = f"np.broadcast_to($x, {shape})"
         text = writer.filled(template, {"x": text})
     return text._replace(seen=as_it_is(shape))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
 from string import Template
 from typing import Any
 
@@ -87,9 +88,13 @@ def in_python(primitive: Primitive) -> str:
     """How Python writes a call on ``a`` and ``b``: ``a + b``, or by the name of a function."""
     if not primitive.python or "$" not in primitive.python:
         return python_name(primitive)
-    return Template(primitive.python).safe_substitute(
-        dict(zip(primitive.operands, "ab", strict=False))
-    )
+    return filled(primitive.python, primitive.operands)
+
+
+@cache
+def filled(template: str, operands: tuple[str, ...]) -> str:
+    """A template with ``a`` and ``b`` for its operands."""
+    return Template(template).safe_substitute(dict(zip(operands, "ab", strict=False)))
 
 
 def python_static(value: Any) -> str:

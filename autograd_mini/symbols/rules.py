@@ -130,7 +130,7 @@ def constant(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
 def power(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     """``a**b``; with an exponent called T it would read as a transpose."""
     if writer.language != "python" and joined(parts[1].pieces) == "T":
-        form = writer.function_form("pow").replace("$x", "$a, $b")
+        form = writer.function_form("pow", "$a, $b")
         return writer.filled(form, dict(zip("ab", parts, strict=True)))
     return writer.call(symbol, parts)
 
@@ -160,12 +160,11 @@ def concatenation(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     axis = symbol.statics["axis"] % len(symbol.shape)
     assert symbol.primitive is not None
     (xs,) = symbol.primitive.operands
-    if writer.language == "text":
-        template = f"{'stack' if stack else 'concatenate'}(${xs}, axis={axis})"
-    else:
-        template = (rf"\mathrm{{stack}}_{{axis}}(${xs})" if stack else f"[${xs}]_{{axis}}").replace(
-            "axis", rf"\text{{axis {axis}}}"
-        )
+    latex = writer.language == "latex"
+    where = rf"\text{{axis {axis}}}" if latex else f"axis={axis}"
+    template = writer.function_form("stack" if stack else "concatenate", f"${xs}", where)
+    if latex and not stack:
+        template = f"[${xs}]_{{{where}}}"
     return writer.filled(template, writer.operands(symbol, parts))
 
 
@@ -177,10 +176,7 @@ def scattered(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     x, indices = symbol.primitive.operands
     settled = writer.exact or id(symbol) in writer.settled
     sizes = "" if settled else dimensions(writer, symbol.shape)
-    if writer.language == "text":
-        template = f"scatter(${x}, [${indices}]{sizes and f', {sizes}'})"
-    else:
-        template = rf"\mathrm{{scatter}}{sizes and f'_{{{sizes}}}'}(${x}, [${indices}])"
+    template = writer.function_form("scatter", f"${x}, [${indices}]", sizes)
     return writer.filled(template, writer.operands(symbol, parts))
 
 

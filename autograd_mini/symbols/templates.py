@@ -177,12 +177,13 @@ def classified(template: str, language: str) -> list[tuple[str, str]]:
     for token in TOKEN.finditer(template):
         text = names.get(token[0], token[0])
         first = not seen or seen[-1][0] in ("open", "comma")
-        bars += text == "|" not in strengths
+        is_bar = text == "|" and language != "python"
+        bars += is_bar
         if token["operand"]:
             seen.append(("operand", ""))
-        elif text in OPENING or (text == "|" not in strengths and bars % 2):
+        elif text in OPENING or (is_bar and bars % 2):
             seen.append(("open", text))
-        elif text in CLOSING or text == "|" not in strengths:
+        elif text in CLOSING or is_bar:
             seen.append(("close", text))
         elif text == "-" and first:
             seen.append(("operator", "sign"))

@@ -32,6 +32,7 @@ from .templates import (
 )
 from .texts import Text, is_number, joined, plain
 
+METHOD = re.compile(r"\$\w+[.[]")  # what Python writes as one of an operand
 SMALL = 16  # numbers of an array that exact code has in it
 
 
@@ -125,8 +126,8 @@ class Writer:
             return self.of_leaf(symbol)
         rule = rule_of(symbol) or Writer.call
         bookkeeping = None if self.exact else hidden(self, symbol, parts)
-        method = re.match(r"\$\w+[.[]", symbol.primitive.python or "")
-        if method and self.language == "python" and is_number(parts[0]):
+        is_method = self.language == "python" and METHOD.match(symbol.primitive.python or "")
+        if is_method and is_number(parts[0]):
             parts = [self.numpy_number(symbol.operands[0], parts[0]), *parts[1:]]
         if bookkeeping is not None:
             text = bookkeeping
@@ -252,9 +253,11 @@ class Writer:
             length += text.length + len(piece)
         return Text(tuple(parts), length, form.binds, form.operator, minus)
 
-    def function_form(self, name: str) -> str:
-        """The template of a function of one operand."""
-        return rf"\mathrm{{{name}}}($x)" if self.language == "latex" else f"{name}($x)"
+    def function_form(self, name: str, operands: str = "$x", more: str = "") -> str:
+        """The template of a function: ``reshape(x, 2 x 3)``, with a subscript in LaTeX."""
+        if self.language == "latex":
+            return rf"\mathrm{{{name}}}{more and f'_{{{more}}}'}({operands})"
+        return f"{name}({operands}{more and f', {more}'})"
 
     def in_parentheses(self, text: Text) -> Text:
         """A text in parentheses."""
