@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import inspect
 import io
 import re
 import subprocess
@@ -195,7 +196,7 @@ def test_public_names_are_there_and_documented() -> None:
 #: Where ops are declared.  Everything else asks what the declarations say.
 DECLARATIONS = ("core", "nn", "optim", "activations", "numpy_functions")
 #: How many places compare with single ops or keep tables of them.  It only falls.
-MOST_OPS = 36
+MOST_OPS = 37
 #: How many functions look at frames, bytecode or profiles.  It only falls.
 MOST_FRAMES = 38
 FRAMES = re.compile(
@@ -223,14 +224,15 @@ def ops_in(path: Path, tree: ast.AST) -> set[str]:
 class Tables:
     """The tables of ops in a file: displays that have ops, or names of ops, as keys or elements."""
 
-    def __init__(self, path: Path, known: Iterable[str] = ()) -> None:
-        self.tree = ast.parse(path.read_text())
+    def __init__(self, path: Path, known: Iterable[str] = (), text: str | None = None) -> None:
+        self.tree = ast.parse(path.read_text() if text is None else text)
         self.ops = ops_in(path, self.tree)
         self.op_names = {primitive.name for primitive in PRIMITIVES} - {*KINDS}
         imports = [x for x in ast.walk(self.tree) if isinstance(x, ast.ImportFrom) and x.level]
         self.names = {x.name for node in imports for x in node.names} & {*known}
         for node in ast.walk(self.tree):  # in the order of the lines, on the level of the module
-            if isinstance(node, ast.Assign | ast.AnnAssign) and self.is_table(node.value):
+            is_value = isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign)
+            if is_value and self.is_table(node.value):
                 targets = node.targets if isinstance(node, ast.Assign) else [node.target]
                 self.names |= {x.id for x in targets if isinstance(x, ast.Name)}
 
@@ -312,6 +314,30 @@ def looking_at_frames() -> dict[str, list[str]]:
                 found.setdefault(module_name(path), []).append(inside)
             stack += [(child, inside) for child in ast.iter_child_nodes(node)]
     return {name: sorted({*functions}) for name, functions in found.items()}
+
+
+def test_what_is_known_of_ops_is_counted_as_described() -> None:
+    known = """
+        from ..core import ops
+        from ..core.ops import add as plus
+        x = call.primitive is ops.add or plus == call.primitive
+        TABLE = {ops.add: 1, **{ops.tanh: ops.tanh}}
+        NAMES = {"add", "tanh"}
+        IDS = [id(plus)]
+        OTHERS = {1}
+        OTHERS |= {plus}
+        x = op in TABLE, op.name in NAMES, op.name == "add", op.template == "$x", op in OTHERS
+    """
+    allowed = """
+        from ..core import ops
+        y = ops.add(1, 2)
+        a, b = ops.add, 3
+        x = op.kind in ("reshape", "copy"), op.name == name, op.kernel is np.add, row.name == "add"
+        NUMBERS = {"sum": 1, "mean": 2, "median": 3, "mode": 4}
+    """
+    path = PACKAGE / "trace" / "record.py"
+    assert len(Tables(path, (), inspect.cleandoc(known)).places()) == 2 + 4 + 5
+    assert not Tables(path, (), inspect.cleandoc(allowed)).places()
 
 
 @pytest.mark.parametrize(
