@@ -103,7 +103,7 @@ def leaves(tree: Any) -> Iterator[Any]:
 # ---- one evaluation -----------------------------------------------------------------------------
 
 
-@primitive("$x", x=lambda g: g)
+@primitive("$x", "$x", kind="copy", x=lambda g: g)
 def argument(x: Any) -> Any:
     """A function's argument: a node of its own, that no other differentiation takes for its own."""
     return x.view()

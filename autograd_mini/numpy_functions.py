@@ -121,15 +121,15 @@ deg2rad    = elementwise(np.deg2rad,    r"\frac{\pi}{180}\, $x",    analytic=Fal
 rad2deg    = elementwise(np.rad2deg,    r"\frac{180}{\pi}\, $x",    analytic=False,
                          x=lambda g: np.rad2deg(g))
 
-for _ufunc, _template in (
-    (np.logical_and, r"$a \land $b"),      (np.bitwise_and, r"$a \land $b"),
-    (np.logical_or, r"$a \lor $b"),        (np.bitwise_or, r"$a \lor $b"),
-    (np.logical_xor, r"$a \oplus $b"),     (np.bitwise_xor, r"$a \oplus $b"),
+for _ufunc, *_templates in (
+    (np.logical_and, r"$a \land $b"),      (np.bitwise_and, r"$a \land $b", "($a & $b)"),
+    (np.logical_or, r"$a \lor $b"),        (np.bitwise_or, r"$a \lor $b", "($a | $b)"),
+    (np.logical_xor, r"$a \oplus $b"),     (np.bitwise_xor, r"$a \oplus $b", "($a ^ $b)"),
     (np.logical_not, r"\lnot $x"),         (np.invert, r"\lnot $x"),
-    (np.signbit, "$x < 0"),                (np.isnan, r"$x = \mathrm{nan}"),
+    (np.signbit, r"\mathrm{signbit}($x)"), (np.isnan, r"$x = \mathrm{nan}"),
     (np.isinf, r"|$x| = \infty"),          (np.isfinite, r"|$x| < \infty"),
 ):
-    elementwise(_ufunc, _template, analytic=False)
+    elementwise(_ufunc, *_templates, analytic=False)
 # fmt: on
 
 
@@ -602,7 +602,9 @@ def contraction_rule(
     return contraction(*factors, subscripts=f"{letters}->{terms[i]}", optimize=optimize)
 
 
-@primitive(r"\mathrm{einsum}($xs)", name="einsum", xs=contraction_rule)
+@primitive(
+    r"\mathrm{einsum}($xs)", "np.einsum($subscripts, $xs)", name="einsum", xs=contraction_rule
+)
 def contraction(*xs: Array, subscripts: str, optimize: Any = False) -> Array:
     """`np.einsum` where each letter of an operand is unique in it, and stands elsewhere, too."""
     return np.einsum(subscripts, *xs, optimize=optimize)

@@ -31,7 +31,7 @@ def data(*shape: int) -> Array:
 
 
 #: Ops that code has no name for.
-UNNAMED = ("ag.scatter", "ag.one_hot", "ag.nn.functional.")
+UNNAMED = ("ag.scatter", "ag.nn.functional.")
 
 
 def run_lines(explanation: Explanation, other: Any = None) -> dict[str, Array]:

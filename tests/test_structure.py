@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import ast
 import gc
+import inspect
 import io
+import re
 import subprocess
 import sys
 import tokenize
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from cases import PRIMITIVES
 
 import autograd_mini as ag
 from autograd_mini.core.graph import Node
+from autograd_mini.core.primitive import KINDS, Primitive
 
 PACKAGE = Path(ag.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -186,6 +191,165 @@ def test_public_names_are_there_and_documented() -> None:
     assert sorted(ag.__all__) == list(ag.__all__)
     for name in ag.__all__:
         assert getattr(ag, name).__doc__, name
+
+
+# ---- what is known of single ops, and who looks at frames ---------------------------------------
+
+#: Where ops are declared.  Everything else asks what the declarations say.
+DECLARATIONS = ("core", "nn", "optim", "activations", "numpy_functions")
+#: How many places compare with single ops or keep tables of them.  It only falls.
+MOST_OPS = 35
+#: How many functions look at frames, bytecode or profiles.  It only falls.
+MOST_FRAMES = 32
+FRAMES = re.compile(
+    r"_getframe|f_(locals|globals|back|code|lineno|lasti)|__code__|__closure__|co_[a-z]+|tb_frame"
+    r"|setprofile|settrace|currentframe|getsource|findsource|get_instructions|cell_contents"
+)
+
+
+def ops_in(path: Path, tree: ast.AST) -> set[str]:
+    """How the ops that a file imports are written there: ``ops.add``, ``relu``."""
+    here = ["autograd_mini", *path.relative_to(PACKAGE).parts[:-1]]
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            home = ".".join([*here[: len(here) - node.level + 1], *filter(None, [node.module])])
+            for alias in node.names:
+                called = alias.asname or alias.name
+                thing = getattr(sys.modules[home], alias.name, None)
+                modules = vars(thing) if isinstance(thing, ModuleType) else {}
+                found |= {called} if isinstance(thing, Primitive) else set()
+                found |= {f"{called}.{x}" for x, y in modules.items() if isinstance(y, Primitive)}
+    return found
+
+
+class Tables:
+    """The tables of ops in a file: displays that have ops, or names of ops, as keys or elements."""
+
+    def __init__(self, path: Path, known: Iterable[str] = (), text: str | None = None) -> None:
+        self.tree = ast.parse(path.read_text() if text is None else text)
+        self.ops = ops_in(path, self.tree)
+        self.op_names = {primitive.name for primitive in PRIMITIVES} - {*KINDS}
+        imports = [x for x in ast.walk(self.tree) if isinstance(x, ast.ImportFrom) and x.level]
+        self.names = {x.name for node in imports for x in node.names} & {*known}
+        for node in ast.walk(self.tree):  # in the order of the lines, on the level of the module
+            is_value = isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign)
+            if is_value and self.is_table(node.value):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                self.names |= {x.id for x in targets if isinstance(x, ast.Name)}
+
+    def is_op(self, node: ast.AST) -> bool:
+        """Whether an expression is an op, or its ``id``."""
+        if isinstance(node, ast.Call):
+            return ast.unparse(node.func) == "id" and self.is_op(node.args[0])
+        if isinstance(node, ast.Subscript):
+            return ast.unparse(node).startswith("implementations[np.")
+        return isinstance(node, ast.Name | ast.Attribute) and ast.unparse(node) in self.ops
+
+    def is_table(self, node: ast.AST | None) -> bool:
+        """Whether an expression is a table of ops."""
+        match node:
+            case ast.Name(id=name) | ast.Starred(value=ast.Name(id=name)):
+                return name in self.names
+            case ast.Dict(keys=keys, values=values):
+                parts: list[Any] = [*keys, *values]
+            case ast.Set(elts=parts) | ast.Tuple(elts=parts) | ast.List(elts=parts):
+                pass
+            case ast.Starred(value=inner):
+                return self.is_table(inner)
+            case _:
+                return False
+        names = [x for x in parts if isinstance(x, ast.Constant) and x.value in self.op_names]
+        size = len(parts) // (1 + isinstance(node, ast.Dict))
+        mostly = isinstance(node, ast.Set | ast.Dict) and 1 < size < 2 * len(names)
+        return mostly or any(self.is_op(x) or self.is_table(x) for x in parts)
+
+    def is_comparison(self, node: ast.AST) -> bool:
+        """Whether an expression compares something with an op, a name or a template of one."""
+        if not isinstance(node, ast.Compare):
+            return False
+        sides = [node.left, *node.comparators]
+        asked = {ast.unparse(x) for x in sides if isinstance(x, ast.Attribute)}
+        of_op = {x.rpartition(".")[2] for x in asked if re.search(r"(primitive|op)\.\w+$", x)}
+        constants = [x.value for y in sides for x in ast.walk(y) if isinstance(x, ast.Constant)]
+        by_name = "name" in of_op and not self.op_names.isdisjoint(constants)
+        by_itself = any(self.is_op(x) or self.is_table(x) for x in sides)
+        return by_name or by_itself or "template" in of_op
+
+    def places(self) -> list[int]:
+        """The lines of the tables, and of the comparisons with ops; each outermost one counts."""
+        found, stack = [], [self.tree]
+        while stack:
+            node = stack.pop()
+            several = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple)
+            if several and isinstance(node.value, ast.Tuple):  # a, b = ...
+                stack += node.value.elts
+            elif isinstance(node, ast.Name | ast.Starred):
+                continue
+            elif self.is_table(node) or self.is_comparison(node):
+                found.append(node.lineno)  # type: ignore[attr-defined]
+            else:
+                stack += ast.iter_child_nodes(node)
+        return sorted(found)
+
+
+def known_ops() -> dict[str, list[int]]:
+    """The places of all files outside of declarations that know single ops."""
+    paths = [path for path in MODULES if path.name != "__init__.py"]  # facades hand names on
+    paths = [path for path in paths if module_name(path).split(".")[0] not in DECLARATIONS]
+    names = {name for path in paths for name in Tables(path).names}
+    places = {module_name(path): Tables(path, names).places() for path in paths}
+    return {name: lines for name, lines in places.items() if lines}
+
+
+def looking_at_frames() -> dict[str, list[str]]:
+    """The functions that look at frames, bytecode or profiles, by their files."""
+    found: dict[str, list[str]] = {}
+    for path in MODULES:
+        stack: list[tuple[ast.AST, str]] = [(ast.parse(path.read_text()), "the module")]
+        while stack:
+            node, inside = stack.pop()
+            if isinstance(node, ast.FunctionDef):
+                inside = node.name
+            named = node.value if isinstance(node, ast.Constant) else getattr(node, "attr", "")
+            if isinstance(named, str) and FRAMES.fullmatch(named):
+                found.setdefault(module_name(path), []).append(inside)
+            stack += [(child, inside) for child in ast.iter_child_nodes(node)]
+    return {name: sorted({*functions}) for name, functions in found.items()}
+
+
+def test_what_is_known_of_ops_is_counted_as_described() -> None:
+    known = """
+        from ..core import ops
+        from ..core.ops import add as plus
+        x = call.primitive is ops.add or plus == call.primitive
+        TABLE = {ops.add: 1, **{ops.tanh: ops.tanh}}
+        NAMES = {"add", "tanh"}
+        IDS = [id(plus)]
+        OTHERS = {1}
+        OTHERS |= {plus}
+        x = op in TABLE, op.name in NAMES, op.name == "add", op.template == "$x", op in OTHERS
+    """
+    allowed = """
+        from ..core import ops
+        y = ops.add(1, 2)
+        a, b = ops.add, 3
+        x = op.kind in ("reshape", "copy"), op.name == name, op.kernel is np.add, row.name == "add"
+        NUMBERS = {"sum": 1, "mean": 2, "median": 3, "mode": 4}
+    """
+    path = PACKAGE / "trace" / "record.py"
+    assert len(Tables(path, (), inspect.cleandoc(known)).places()) == 2 + 4 + 5
+    assert not Tables(path, (), inspect.cleandoc(allowed)).places()
+
+
+@pytest.mark.parametrize(
+    ("count", "limit"), [(known_ops, "MOST_OPS"), (looking_at_frames, "MOST_FRAMES")]
+)
+def test_what_is_to_go_becomes_less(count: Callable[[], dict[str, list[Any]]], limit: str) -> None:
+    found = count()
+    number, most = sum(map(len, found.values())), globals()[limit]
+    assert number <= most, f"ask for `kind` or `python`, or have the engine say it: {found}"
+    assert number == most, f"good: lower the limit {limit} to {number}"
 
 
 # ---- depth --------------------------------------------------------------------------------------

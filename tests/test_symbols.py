@@ -753,7 +753,7 @@ def test_classes_are_zeros_and_ones_where_they_are_subtracted() -> None:
         ["softmax(Z) - t", f"{softmax} - t"],
         [
             "softmax(Z) (.) sum(t, axis=-1) - t",
-            rf"{softmax} \odot \left(\textstyle\sum_{{\text{{axis -1}}}} t\right) - t",
+            rf"{softmax} \odot \mathrm{{sum}}\left(t, \mathrm{{axis}}=-1\right) - t",
         ],
     ]
     assert write(definition_of(run[J]), "latex").startswith(r"\mathrm{CE}_{\text{sum}}")
@@ -843,10 +843,31 @@ def test_an_op_of_somebody_is_written_by_its_own_template() -> None:
     gate = ag.primitive(r"\mathrm{gate}(${a}; $b)", name="gate")(lambda a, b: a * b)
     symbol = cube(ops.add(A, B))
     assert write(symbol, "python") == "cube(A + B)"
-    assert write(symbol, "text") == "cube(A + B)"
+    assert write(symbol, "text") == "(A + B)^3"
     assert write(symbol, "latex") == r"\left(A + B\right)^3"
     assert write(ops.matrix_product(symbol, A), "latex") == r"\left(A + B\right)^3\, A"
     assert is_balanced(write(gate(A, B), "latex"))
+
+
+def test_an_op_of_somebody_is_written_by_the_facts_of_its_declaration() -> None:
+    times = ag.elementwise(lambda u, v: u * v, r"$u \odot $v", "$u * $v", name="times")
+
+    @ag.primitive(r"\mathrm{mean} $values", "np.mean", kind="reduction", name="average")
+    def average(values: Array, *, axis: Any = None, keepdims: bool = False) -> Array:
+        return np.mean(values, axis=axis, keepdims=keepdims)
+
+    symbol = times(times(2.0, ops.add(A, B)), ops.negative(B))
+    assert [write(symbol, language) for language in LANGUAGES] == [
+        "2 * (A + B) * -B",
+        "-2 (A + B) (.) B",
+        r"-2 \left(A + B\right) \odot B",
+    ]
+    symbol = ops.multiply(average(times(1.0, A), axis=0, keepdims=True), B)
+    assert [write(symbol, language) for language in LANGUAGES] == [
+        "np.mean(A, axis=0, keepdims=True) * B",
+        "average(A, axis=0) (.) B",
+        r"\mathrm{mean}_{\text{axis 0}} \left(A\right) \odot B",
+    ]
 
 
 def test_reductions_without_an_axis_and_along_none() -> None:

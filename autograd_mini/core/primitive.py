@@ -35,6 +35,8 @@ kind             what comes out
 ``index``        the elements at static ``key``, in which operands stand for index arrays
 ``scatter``      zeros of the static ``shape``, with elements added at ``key``
 ``product``      sums of products: matrices, or stacks of them
+``window``       what windows show; they lie side by side if the static ``stride`` is None
+``write``        the operand, written into the static ``out`` at the static ``key``
 ``constant``     what depends on the operand's shape and dtype alone
 ``other``        none of these
 ===============  ===========================================================================
@@ -62,7 +64,7 @@ RESERVED = ("g", "y", "like", "likes", "i")
 OUTPUT = -1  # where Node.saved holds the output, behind the operands
 # fmt: off
 KINDS = ("elementwise", "reduction", "permutation", "reshape", "broadcast", "copy", "cast", "join",
-         "index", "scatter", "product", "constant", "other")  # the table above says what they mean
+         "index", "scatter", "product", "window", "write", "constant", "other")
 # fmt: on
 
 #: NumPy's functions that Tensors understand, each with the primitive or composite that it runs.

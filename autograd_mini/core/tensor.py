@@ -221,7 +221,7 @@ def write(target: Tensor, primitive: Primitive, operands: Any, statics: dict[str
     return target
 
 
-@primitive(r"$value")
+@primitive("$value", kind="write")
 def assignment(value: Any, *, key: Any, out: Any) -> Any:
     """Write a value into a part of an array."""
     out[key] = value

@@ -25,8 +25,8 @@ WIDEST = 44  # characters of a line of a formula or message
 LONGEST_FORMULA = 2_000  # before it is cut
 LONGEST_DERIVATIVE = 32
 BRIEF = 6  # characters of a formula that stands for a name
-#: Ops that do not care which operand comes first.
-COMMUTATIVE = (ops.add, ops.multiply, ops.maximum, ops.minimum)
+#: What does not care which operand comes first.
+COMMUTATIVE = ("a + b", "a * b", "np.maximum", "np.minimum")
 NOT_KEPT = "the graph keeps only what derivatives need: record the run by ag.trace()"
 CHANGED = "it was changed after the results were computed: record the run by ag.trace()"
 #: Keyword arguments that the box shows anyhow, by the shape and dtype of the result.
@@ -293,10 +293,11 @@ def operand_labels(item: Item) -> list[str]:
     """The number of each operand, where there are several and it matters which is which."""
     if len(item.calls) > 1 or len(item.uses) < 2:
         return [""] * len(item.uses)
+    from ..symbols import in_python
+
     twice = len({use.item for use in item.uses}) < len(item.uses)
-    if item.kind == "module" or (
-        not twice and item.calls and item.calls[0].primitive in COMMUTATIVE
-    ):
+    alike = item.calls and in_python(item.calls[0].primitive) in COMMUTATIVE
+    if item.kind == "module" or (alike and not twice):
         return [""] * len(item.uses)
     return [str(use.position) for use in item.uses]
 

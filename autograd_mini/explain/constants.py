@@ -20,19 +20,19 @@ from typing import Any
 import numpy as np
 
 from ..core import ops
-from ..core.primitive import Primitive
-from ..symbols import Symbol, named
+from ..core.primitive import Primitive, implementations
+from ..symbols import Symbol, in_python, named
 from ..trace import Call, Derived, Pull, Trace, Value, same
 
-#: What an operator is: the op for formulas, and Python's function for the value.
-ARITHMETIC: dict[type[ast.operator], tuple[Primitive, Callable[[Any, Any], Any]]] = {
-    ast.Add: (ops.add, operator.add),
-    ast.Sub: (ops.subtract, operator.sub),
-    ast.Mult: (ops.multiply, operator.mul),
-    ast.Div: (ops.divide, operator.truediv),
-    ast.Pow: (ops.power, operator.pow),
+ARITHMETIC = ("a + b", "a - b", "a * b", "a / b")
+#: What an operator is: NumPy's function, and Python's for single numbers.
+OPERATORS: dict[type[ast.operator], tuple[np.ufunc, Callable[[Any, Any], Any]]] = {
+    ast.Add: (np.add, operator.add),
+    ast.Sub: (np.subtract, operator.sub),
+    ast.Mult: (np.multiply, operator.mul),
+    ast.Div: (np.divide, operator.truediv),
+    ast.Pow: (np.power, operator.pow),
 }
-NAMED_IN = {ops.add, ops.subtract, ops.multiply, ops.divide}
 #: What the number of examples is called, which ``np.mean`` divides by without naming it.
 EXAMPLES = {"m", "n", "N", "batch_size"}
 
@@ -151,8 +151,8 @@ def written(call: Call, position: int) -> ast.expr | None:
         first, second = (
             (tree.left, tree.right) if isinstance(tree, ast.BinOp) else (tree.target, tree.value)
         )
-        known = ARITHMETIC.get(type(tree.op))
-        return (first, second)[position] if known and known[0] is call.primitive else None
+        ufunc, _ = OPERATORS.get(type(tree.op), (None, None))
+        return (first, second)[position] if call.primitive.kernel is ufunc else None
     match tree:
         case ast.Call(func=ast.Attribute(attr=name), args=args) if name == call.primitive.name:
             return args[position] if len(args) == len(call.operands) else None
@@ -228,7 +228,7 @@ class Words:
             case ast.UnaryOp(op=ast.USub(), operand=operand) if size := self.read(operand):
                 symbol = Symbol(-size.array, None, ops.negative, (size,))
                 self.constants[symbol] = -self.constants[size]
-            case ast.BinOp(op=operation) if type(operation) in ARITHMETIC:
+            case ast.BinOp(op=operation) if type(operation) in OPERATORS:
                 return self._combined(tree)
             case _:
                 return None
@@ -239,18 +239,18 @@ class Words:
         a, b = self.read(tree.left), self.read(tree.right)
         if a is None or b is None:
             return None
-        primitive, function = ARITHMETIC[type(tree.op)]
+        ufunc, function = OPERATORS[type(tree.op)]
         try:
             value = function(np.asarray(a.array).item(), np.asarray(b.array).item())
         except (ArithmeticError, ValueError):
             return None
         if not isinstance(value, int | float):
             return None
-        symbol = Symbol(value, None, primitive, (a, b))
+        symbol = Symbol(value, None, implementations[ufunc], (a, b))
         x, y = self.constants[a], self.constants[b]
-        if primitive is ops.multiply:
+        if ufunc is np.multiply:
             self.constants[symbol] = x * y
-        elif primitive is ops.divide:
+        elif ufunc is np.divide:
             self.constants[symbol] = x / y
         else:
             self.constants[symbol] = Constant(1.0, 1, {symbol: 1})
@@ -259,7 +259,7 @@ class Words:
     def of_operand(self, call: Call, position: int) -> Word | None:
         """What the program calls a number that is an operand; None if it has no name for it."""
         x = plain(call.operands[position])
-        if x is None or call.primitive not in NAMED_IN:
+        if x is None or in_python(call.primitive) not in ARITHMETIC:
             return None
         tree = written(call, position)
         if tree is None:
@@ -271,7 +271,8 @@ class Words:
 
     def of_examples(self, primitive: Primitive, x: Any) -> Word | None:
         """The number of examples, where something is divided by it that nobody wrote."""
-        if primitive is not ops.divide or not isinstance(x, int) or x not in self._examples:
+        divides = in_python(primitive) == "a / b"
+        if not divides or not isinstance(x, int) or x not in self._examples:
             return None
         tree = ast.Name(self._examples[x])
         symbol = self.read(tree)
@@ -338,7 +339,7 @@ class Spoken:
             name
             for (call, i), (tree, _) in found.items()
             for name in names_in(tree)
-            if i == 1 and call.primitive is ops.divide
+            if i == 1 and in_python(call.primitive) == "a / b"
         }
         if any(call.output.shape for call in calls):
             self._constant = {*self.words.numbers}
@@ -371,7 +372,8 @@ class Spoken:
         """A rule with values for numbers: those of its call, and numbers of examples."""
         pairs = zip(pull.call.operands, call.operands, strict=True)
         known = {old: new for old, new in pairs if old is not new}
-        steps = [self._step(step, known, call.primitive in NAMED_IN) for step in pull.calls]
+        arithmetic = in_python(call.primitive) in ARITHMETIC
+        steps = [self._step(step, known, arithmetic) for step in pull.calls]
         if call is pull.call and steps == pull.calls:
             return pull
         found = copy.copy(pull)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..core import ops
 from ..trace import Trace, Value
 from .literals import parsed
 from .program import Examples, function_of
@@ -75,7 +74,7 @@ def is_the_only_one(along: Axis, form: Form, run: Trace) -> bool:
     for x in (*[call.output for call in calls], *form.explanation.quantities.values()):
         if multiples_in(x, along.length) > (x.kind != "parameter"):
             return False
-    taken = [(call.arrays[0], call.output) for call in calls if call.primitive is ops.getitem]
+    taken = [(call.arrays[0], call.output) for call in calls if call.primitive.kind == "index"]
     taken += [(x.derived.source, x) for call in calls for x in call.arrays if x.derived]
     return not any(
         multiples_in(whole, along.length) > multiples_in(part, along.length)

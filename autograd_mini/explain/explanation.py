@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from ..check.replay import Array
-from ..core import ops
 from ..symbols import Symbol, latex_name, operands_first, write
 from ..text import clean, for_latex
 from ..trace import Value
@@ -182,7 +181,7 @@ class Explanation:
         for line in self.backward:
             if line.name != f"d{called[line.value]}":
                 found.append(f"{line.name}: the gradient by {called[line.value]}")
-        if any(part.primitive is ops.scatter for part in used):
+        if any(part.kind == "scatter" for part in used):
             found.append("scatter(x, [k], shape): zeros of that shape, with x added at k")
         return list(map(clean, found))
 

@@ -17,7 +17,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..core import ops
-from ..core.primitive import Primitive, implementations
+from ..core.primitive import Primitive
+from ..symbols.templates import NUMPY_NAMES
 from ..text import clean
 from .literals import (
     LONGEST_EXPRESSION,
@@ -30,32 +31,6 @@ from .literals import (
     parsed,
 )
 
-#: Kernels as a reader of NumPy writes them; statics with their default values are left out.
-WRITTEN: dict[Primitive, str] = {
-    ops.add: "a + b",
-    ops.subtract: "a - b",
-    ops.multiply: "a * b",
-    ops.divide: "a / b",
-    ops.negative: "-x",
-    ops.matrix_product: "a @ b",
-    ops.reduce_sum: "np.sum(x, axis=axis, keepdims=keepdims)",
-    ops.reduce_max: "np.max(x, axis=axis, keepdims=keepdims)",
-    ops.reduce_min: "np.min(x, axis=axis, keepdims=keepdims)",
-    **{
-        implementations[ufunc]: f"a {sign} b"
-        for ufunc, sign in {
-            np.greater: ">",
-            np.greater_equal: ">=",
-            np.less: "<",
-            np.less_equal: "<=",
-            np.equal: "==",
-            np.not_equal: "!=",
-            np.bitwise_and: "&",
-            np.bitwise_or: "|",
-            np.bitwise_xor: "^",
-        }.items()
-    },
-}
 OURS = ops.__name__.removesuffix("core.ops")
 #: Functions of ours that only take a shorter way, as a reader of NumPy writes them.
 SHORTCUTS = {
@@ -355,22 +330,26 @@ class Kernels:
         named: dict[str, Any] = dict(zip(primitive.operands, operands, strict=False))
         if primitive.variadic:
             named[primitive.operands[-1]] = list(operands[len(primitive.operands) - 1 :])
-        if primitive is ops.getitem:
+        if primitive.kind == "index":
             first, *indices = operands
             return ast.Subscript(first, self.key(statics["key"], indices), ast.Load())
-        if primitive is ops.transpose and is_reversal(statics["axes"], np.ndim(outcome)):
+        if primitive.kind == "permutation" and is_reversal(statics["axes"], np.ndim(outcome)):
             return ast.Attribute(operands[0], "T", ast.Load())
-        if primitive is ops.square and np.ndim(outcome) and outcome.dtype.kind == "f":
-            return ast.BinOp(operands[0], ast.Pow(), ast.Constant(2))
-        if primitive is ops.convert:
+        form = primitive.python or ""
+        if isinstance(kernel, np.ufunc) and numpy_name(kernel) and "$" in form:
+            floats = kernel.nin == 1 and np.ndim(outcome) and outcome.dtype.kind == "f"
+            if "**" not in form or floats:  # other powers may have other bits
+                return filled(form.replace("$", ""), named)
+        if primitive.kind == "cast":
             named["dtype"] = parsed(dtype_text(np.dtype(statics["dtype"])))
             return filled("x.astype(dtype)", named)
-        if primitive in WRITTEN:
+        if primitive.kind == "reduction" and primitive in NUMPY_NAMES:
             given = {k: v for k, v in statics.items() if v is not primitive.defaults.get(k)}
             if isinstance(axis := given.get("axis"), tuple) and len(axis) == 1:
                 given["axis"] = axis[0]
             named |= {name: parsed(self.literal(value)) for name, value in given.items()}
-            return filled(WRITTEN[primitive], named, leave_out=statics.keys() - given.keys())
+            text = f"np.{NUMPY_NAMES[primitive]}(x, axis=axis, keepdims=keepdims)"
+            return filled(text, named, leave_out=statics.keys() - given.keys())
         if isinstance(kernel, FunctionType) and numpy_name(kernel) is None:
             node = definition(kernel)
             if is_plain(node, kernel):

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..core import ops
 from ..core.primitive import Primitive
 from ..symbols import Symbol, gradient_value, operands_first, python_name, write
 from ..text import clean
@@ -145,7 +144,7 @@ class Form:
         """A formula as code that needs NumPy alone, and lines that go before it."""
         used = {x.primitive for x in operands_first(symbol) if x.primitive is not None}
         tree = None
-        if ops.scatter not in used:
+        if all(x.kind != "scatter" for x in used):
             try:
                 tree = parsed(write(symbol, "python", self.name))
             except SyntaxError:
@@ -166,7 +165,7 @@ class Form:
             elif x.primitive is None:
                 array = np.asarray(x.array)
                 text[x] = parsed(self.kernels.literal(array) if array.ndim else number_text(array))
-            elif x.primitive is ops.scatter:
+            elif x.kind == "scatter":
                 masks = all(np.asarray(y.array).dtype == bool for y in x.operands[1:])
                 added, name = self.names.numbered("t"), self.names.numbered("t")
                 written = self.kernels.scattered(name, added, operands[1:], masks, x.statics)

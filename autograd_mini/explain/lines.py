@@ -12,10 +12,10 @@ from .. import activations
 from ..check.recognise import same_share, with_known_functions
 from ..check.replay import Array, Replay
 from ..core import ops
-from ..symbols import Symbol, named, operands_first, share_of, total, write
-from ..symbols.expressions import again
+from ..symbols import BOOKKEEPING, Symbol, in_python, named, operands_first, share_of, total, write
+from ..symbols.expressions import again, latex_of
 from ..trace import Call, Pull, Source, Trace, Value
-from .constants import Constant, Spoken
+from .constants import ARITHMETIC, Constant, Spoken
 from .simplify import (
     MOST_CANDIDATES,
     ONE,
@@ -37,8 +37,7 @@ from .simplify import (
 LONGEST = 12  # calls in a formula
 MOST_CALLS = 400  # of a run in which the gradients of values without a name are simplified, too
 #: What a formula does not show, or what makes it hardly longer.
-SHORT = {"reshape", "broadcast_to", "copy", "astype", "transpose"}
-NUMBERS_IN = {"add", "subtract", "multiply", "divide"}  # are not repeated there
+SHORT = (*BOOKKEEPING, "permutation")
 
 
 @dataclass(eq=False)
@@ -418,8 +417,8 @@ class Derivation:
             near |= self.flowed.get(pull.call.output, {})
         if self.shaken is None or value.kind != "result" or term.core is None:
             return None
-        names = {x.primitive.name for x in operands_first(term.core) if x.primitive is not None}
-        if self._size(term.core) < 2 and not names & {"residual", "subtract"}:
+        calls = [x for x in operands_first(term.core) if x.primitive is not None]
+        if self._size(term.core) < 2 and not any(" - " in latex_of(x) for x in calls):
             return None
         if len(self.calls) > MOST_CALLS and not value.name:
             return None
@@ -496,7 +495,7 @@ class Derivation:
         """How many calls are written in a formula."""
         for part in operands_first(symbol):
             if part not in self.sizes:
-                own = part.primitive is not None and part.primitive.name not in SHORT
+                own = part.primitive is not None and part.kind not in SHORT
                 self.sizes[part] = own + sum(self.sizes[x] for x in part.operands)
         return self.sizes[symbol]
 
@@ -523,7 +522,7 @@ class Derivation:
 def is_slope_or_part(call: Call) -> bool:
     """Whether a gradient goes through a call by a factor for each element, or in part only."""
     unary = len(call.operands) == 1 and call.primitive.kind == "elementwise"
-    return unary or call.primitive.name in ("concatenate", "getitem")
+    return unary or call.primitive.kind in ("join", "index")
 
 
 def with_relu(replay: Replay) -> Replay:
@@ -532,7 +531,7 @@ def with_relu(replay: Replay) -> Replay:
     for i, pull in enumerate(pulls):
         call = pull.call
         others = [x for x in call.operands if x is not pull.operand]
-        if call.primitive is ops.maximum and others == [0]:
+        if in_python(call.primitive) == "np.maximum" and others == [0]:
             share = same_share(replay, activations.relu, pull.operand, call.output, [pull])
             pulls[i] = share or pull
     return Replay(replay.run, replay.cost, pulls)
@@ -549,17 +548,17 @@ def tidy(formula: Symbol) -> Symbol:
     for part in operands_first(formula):
         operands = tuple([found[x] for x in part.operands])
         op, statics = part.primitive, part.statics
-        if op is not None and op.name == "bitwise_and" and any(map(is_never, operands)):
+        if part.python == "(a & b)" and any(map(is_never, operands)):
             found[part] = broadcast(Symbol(np.False_), part.shape)  # the guard of a power at 0
             continue
-        if op is ops.add and any(map(is_nothing, operands)):
+        if part.python == "a + b" and any(map(is_nothing, operands)):
             rest = operands[is_nothing(operands[0])]
             if rest.shape == part.shape:
                 found[part] = rest
                 continue
-        if op is not None and op.name in NUMBERS_IN:
+        if part.python in ARITHMETIC:  # numbers are not repeated there
             operands = without_broadcasts(operands, part.shape)
-        elif op in (ops.broadcast_to, ops.reshape):
+        elif part.kind in ("broadcast", "reshape"):
             number = unrepeated(operands[0])
             if not number.shape:
                 op, operands, statics = ops.broadcast_to, (number,), {"shape": part.shape}
@@ -583,11 +582,11 @@ def is_never(symbol: Symbol) -> bool:
 
 def unrepeated(symbol: Symbol) -> Symbol:
     """The number that is repeated, if that is all that an array is."""
-    if symbol.primitive is ops.negative:
+    if symbol.python == "-a":
         number = unrepeated(symbol.operands[0])
         return symbol if number.shape else ops.negative(number)
     inner = symbol
-    while inner.primitive is not None and inner.primitive.name in ("broadcast_to", "reshape"):
+    while inner.kind in ("broadcast", "reshape"):
         inner = inner.operands[0]
     return symbol if inner.shape else inner
 

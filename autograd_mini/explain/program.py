@@ -15,8 +15,6 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from ..core import ops
-from ..core.tensor import assignment
 from ..symbols import gradient_value, named, write
 from ..text import clean
 from ..trace import Call, Trace, Value, same
@@ -59,7 +57,7 @@ def refuse_writes(run: Trace, calls: Iterable[Call]) -> None:
         first.setdefault(id(value.live), value)
     used: dict[int, Value] = {}
     for call in calls:
-        if call.primitive is assignment or is_other(first[id(call.output.live)], call.output):
+        if call.primitive.kind == "write" or is_other(first[id(call.output.live)], call.output):
             refuse_write(first[id(call.output.live)], f" (by {call.primitive.name})")
         for x in call.arrays:
             if is_other(used.setdefault(id(x.live), x), x):
@@ -280,7 +278,7 @@ class Program:
     def _statement(self, call: Call, letter: str) -> list[str]:
         """The line of a call; none for a transposition that can stand where it is used."""
         operands = [self._operand(call, x) for x in call.operands]
-        if call.primitive is ops.scatter:
+        if call.primitive.kind == "scatter":
             x, *indices = operands
             masks = all(index.dtype == bool for index in call.arrays[1:])
             lines = self.kernels.scattered(
@@ -294,7 +292,7 @@ class Program:
         text = ast.unparse(ast.fix_missing_locations(expression))
         result = call.output
         kept = result in self.text or result in self.gradients or self.used[result] > 1
-        if call.primitive is ops.transpose and text.endswith(".T") and not kept:
+        if call.primitive.kind == "permutation" and text.endswith(".T") and not kept:
             self.text[result], self.written[call] = expression, text
             return []
         line = f"{self._number(result, letter)} = {text}"

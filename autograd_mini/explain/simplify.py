@@ -232,11 +232,8 @@ class Term(NamedTuple):
     core: Symbol | None
 
 
-#: Linear in the first operand, and in the second if that is an array.
-LINEAR = {"matmul", "sum", "reduce_sum", "transpose", "reshape", "broadcast_to", "getitem"}
-LINEAR |= {"scatter", "copy"}
-#: Moves or repeats what is there.
-MOVES = {"transpose", "reshape", "broadcast_to", "getitem", "copy"}
+#: The kinds that move or repeat what is there.
+MOVES = ("permutation", "reshape", "broadcast", "index", "copy")
 ZERO, ONE = Constant(0.0), Constant(1.0)
 Key = tuple[float, int, frozenset[Any]]
 
@@ -307,16 +304,18 @@ class Algebra:
             plain = symbol.name is None and np.ndim(symbol.array) == 0
             return Term(Constant(float(symbol.array)), None) if plain else Term(ONE, symbol)
         terms = [self._terms[x] for x in symbol.operands]
-        rule = RULES.get(op.name)
+        rule = RULES.get(symbol.python) or RULES.get(symbol.kind)
         if rule and (found := rule(self, symbol, *terms)):
             return found
         if all(term.core is None for term in terms) and symbol.array.dtype.kind in "fiu":
             c = symbol.array.flat[0] if symbol.array.size else 0.0
             if np.all(symbol.array == c):
-                return Term(terms[0].c if op.name in MOVES else Constant(float(c)), None)
-        if op.name in LINEAR and terms[0].core is not None:
-            second = terms[1].c if op.name == "matmul" and terms[1].core is not None else ONE
-            cores = [x.core for x in terms] if op.name == "matmul" else [terms[0].core]
+                return Term(terms[0].c if symbol.kind in MOVES else Constant(float(c)), None)
+        product = symbol.python == "a @ b"
+        linear = product or symbol.kind in (*MOVES, "scatter") or symbol.python == "np.sum"
+        if linear and terms[0].core is not None:
+            second = terms[1].c if product and terms[1].core is not None else ONE
+            cores = [x.core for x in terms] if product else [terms[0].core]
             others = [self._whole(x) for x in symbol.operands[len(cores) :]]
             if None not in cores:
                 core = self._call(op, *cores, *others, **symbol.statics)
@@ -377,7 +376,7 @@ class Algebra:
         count = symbol.operands[0].array.size // max(symbol.array.size, 1)
         if x.core is None:
             return Term(x.c * count, None)
-        if x.core.primitive is not ops.broadcast_to or not x.core.array.size:
+        if x.core.kind != "broadcast" or not x.core.array.size:
             return None
         (inner,) = x.core.operands
         count = x.core.array.size // inner.array.size
@@ -397,9 +396,9 @@ class Algebra:
         """``(X^T)^T`` is ``X``, and ``(A^T B)^T`` is ``B^T A``."""
         if x.core is None or x.core.primitive is None or len(symbol.shape) != 2:
             return None
-        if x.core.primitive is ops.transpose and order_of(x.core) == order_of(symbol) == (1, 0):
+        if x.core.kind == "permutation" and order_of(x.core) == order_of(symbol) == (1, 0):
             return Term(x.c, x.core.operands[0])
-        if x.core.primitive is not ops.matrix_product or order_of(symbol) != (1, 0):
+        if x.core.python != "a @ b" or order_of(symbol) != (1, 0):
             return None
         turned = [self._turned(y) for y in x.core.operands]
         if not any(turned):
@@ -412,7 +411,7 @@ class Algebra:
 
     def _turned(self, symbol: Symbol) -> Symbol | None:
         """A transpose that need not be written; None if it must be."""
-        if symbol.primitive is ops.transpose and order_of(symbol) == (1, 0):
+        if symbol.kind == "permutation" and order_of(symbol) == (1, 0):
             return symbol.operands[0]
         if vector := vector_in(symbol):
             return self._call(ops.reshape, vector, shape=symbol.shape[::-1])
@@ -420,7 +419,7 @@ class Algebra:
 
     def _reshape(self, symbol: Symbol, x: Term) -> Term | None:
         """The vector ``x^T M^T`` is ``M x``."""
-        if x.core is None or x.core.primitive is not ops.matrix_product or len(symbol.shape) != 1:
+        if x.core is None or x.core.python != "a @ b" or len(symbol.shape) != 1:
             return None
         row, matrix = x.core.operands
         vector = vector_in(row)
@@ -493,7 +492,7 @@ class Algebra:
 
 def everywhere(core: Symbol | None) -> Symbol | None:
     """The single quantity that all elements of an array are; None if there is no such thing."""
-    if core is None or core.primitive is not ops.broadcast_to or core.operands[0].array.size > 1:
+    if core is None or core.kind != "broadcast" or core.operands[0].array.size > 1:
         return None
     return core.operands[0]
 
@@ -503,7 +502,7 @@ def vector_in(symbol: Symbol) -> Symbol | None:
     vector, inner = None, symbol
     while len(inner.shape) < 3 and inner.array.size == max(inner.shape, default=0):
         vector = inner if len(inner.shape) == 1 else vector
-        if inner.primitive not in (ops.reshape, ops.transpose):
+        if inner.kind not in ("reshape", "permutation"):
             break
         (inner,) = inner.operands
     return vector if len(symbol.shape) == 2 else None
@@ -544,20 +543,21 @@ def block_of(key: Any, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
     return found[0] if len(found) == 1 and found[0][1] < found[0][2] else None
 
 
+#: By what Python writes on ``a`` and ``b``, or by the kind of the op.
 RULES: dict[str, Callable[..., Term | None]] = {
-    "negative": Algebra._negative,
-    "multiply": Algebra._multiply,
-    "divide": Algebra._divide,
-    "matmul": Algebra._matmul,
-    "sum": Algebra._sum,
-    "transpose": Algebra._transpose,
+    "-a": Algebra._negative,
+    "a * b": Algebra._multiply,
+    "a / b": Algebra._divide,
+    "a @ b": Algebra._matmul,
+    "np.sum": Algebra._sum,
+    "permutation": Algebra._transpose,
     "reshape": Algebra._reshape,
-    "bitwise_and": Algebra._and,
-    "square": Algebra._square,
-    "where": Algebra._where,
+    "(a & b)": Algebra._and,
+    "a**2": Algebra._square,
+    "np.where": Algebra._where,
     "scatter": Algebra._scatter,
-    "add": Algebra._add,
-    "subtract": Algebra._subtract,
+    "a + b": Algebra._add,
+    "a - b": Algebra._subtract,
 }
 
 
@@ -650,12 +650,13 @@ def multiple(targets: tuple[Array, Array], terms: tuple[Array, Array]) -> float 
 
 def one_hot(labels: Symbol, classes: int, along: int) -> Symbol:
     """Class labels as rows, or columns, that are 1 at the right class and else 0."""
+    equal = f"1.0 * ($labels[..., None] == np.arange({classes}))"
 
-    @primitive(r"\mathrm{onehot}($labels)", name="one_hot")
-    def kernel(labels: Array, *, classes: int, along: int) -> Array:
+    @primitive(r"\mathrm{onehot}($labels)", f"np.moveaxis({equal}, -1, {along})")
+    def onehot(labels: Array) -> Array:
         return np.moveaxis(1.0 * (labels[..., None] == np.arange(classes)), -1, along)
 
-    symbol: Symbol = kernel(labels, classes=classes, along=along)
+    symbol: Symbol = onehot(labels)
     return symbol
 
 

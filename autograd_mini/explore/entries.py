@@ -125,11 +125,9 @@ def reads_of(computation: Computation) -> Reads:
 
 def keeps_places(call: Call) -> bool:
     """Whether each entry of the output is made of those at its own place."""
-    if call.primitive.kind == "elementwise":
-        return True
-    first = call.operands[0]
+    kind, first = call.primitive.kind, call.operands[0]
     same = isinstance(first, Value) and first.shape == call.output.shape
-    return same and call.primitive.template == BOOKKEEPING
+    return kind == "elementwise" or (same and kind in BOOKKEEPING)
 
 
 def aligned(shape: tuple[int, ...], result: tuple[int, ...]) -> tuple[int | str, ...]:
@@ -198,7 +196,7 @@ class Search:
         """Whether a formula of entries says it all: the rest only changes shapes."""
         rest = [c for c in self.computation.calls if c.primitive.kind != "elementwise"]
         some = len(rest) < len(self.computation.calls)
-        return some and all(call.primitive.template == BOOKKEEPING for call in rest)
+        return some and all(call.primitive.kind in BOOKKEEPING for call in rest)
 
     def places_of(self, operand: Value) -> Array | None:
         """For each entry of the result, the place of the one entry of an operand that made it.

@@ -131,7 +131,9 @@ def patch_bytes(seen: Array) -> int:
 
 
 @primitive(
-    r"$x \star $weight + $bias",
+    lambda x, weight, bias: (
+        r"$x \star $weight + $bias" if bias.dtype != bool or bias.any() else r"$x \star $weight"
+    ),
     name="conv2d",
     x=lambda g, weight, like, stride, padding: convolution_by_input(  # type: ignore[has-type]
         g, weight, size=like.shape[2:], stride=stride, padding=padding
@@ -293,7 +295,7 @@ def lowest(dtype: np.dtype[Any]) -> float:
     return int(np.iinfo(dtype).min) if dtype.kind in "iu" else -np.inf
 
 
-@primitive(r"[$x = $largest]", analytic=False)
+@primitive(r"[$x = $largest]", kind="window", analytic=False)
 def attained(
     x: Array, largest: Array, *, kernel_size: Pair, stride: Pair | None, padding: Pair
 ) -> Array:
@@ -312,6 +314,7 @@ def attained(
 
 @primitive(
     r"\mathrm{mean}_{$chosen} $x",
+    kind="window",
     x=lambda g, chosen, like, stride, padding: shared_among(  # type: ignore[has-type]
         g, chosen, size=like.shape[2:], stride=stride, padding=padding
     ),
@@ -327,6 +330,7 @@ def mean_of(x: Array, chosen: Array, *, stride: Pair | None, padding: Pair) -> A
 
 @primitive(
     r"\mathrm{mean}_{$chosen}^T $output",
+    kind="window",
     output=lambda g, chosen, stride, padding: mean_of(g, chosen, stride=stride, padding=padding),
 )
 def shared_among(
@@ -350,6 +354,7 @@ def shared_among(
 @primitive(
     r"\mathrm{maxpool}($x)",
     name="max_pool2d",
+    kind="window",
     analytic=False,
     x=lambda g, x, y, like, kernel_size, stride, padding: shared_among(
         g,
@@ -367,6 +372,7 @@ def max_pooling(x: Array, *, kernel_size: Pair, stride: Pair | None, padding: Pa
 @primitive(
     r"\mathrm{avgpool}($x)",
     name="avg_pool2d",
+    kind="window",
     x=lambda g, like, kernel_size, stride, padding: shared_among(
         g,
         np.ones((*pair(kernel_size, "kernel_size", 1), 1, 1, 1, 1), bool),

@@ -26,7 +26,7 @@ def product(a: Array, b: Array) -> Array:
 
 
 @primitive(
-    r"$x\, {$weight}^T + $bias",
+    lambda x, weight, bias: r"$x\, {$weight}^T + $bias" if x.ndim > 1 else r"$weight\, $x + $bias",
     x=lambda g, weight: product(g, weight),
     weight=lambda g, x: as_rows(g).T.dot(as_rows(x)),
     bias=lambda g: np.add.reduce(as_rows(g), axis=0),
@@ -125,8 +125,17 @@ def through_softmax(g: Array, logits: Array, labels: Array) -> Array:
     return mass(labels, logits) * (y * (g - reduce_sum(g * y, axis=-1, keepdims=True)))
 
 
+def softmax_without_labels(logits: Array, labels: Array) -> str:
+    """``softmax(z) - t`` in LaTeX, in which classes that are numbered become zeros and ones."""
+    if labels.ndim < logits.ndim:
+        return r"\mathrm{softmax}($logits) - \mathrm{onehot}($labels)"
+    if np.allclose(reduce_sum(labels, axis=-1), 1):
+        return r"\mathrm{softmax}($logits) - $labels"
+    return r"\mathrm{softmax}($logits) \odot \mathrm{sum}($labels, \mathrm{axis}=-1) - $labels"
+
+
 @primitive(
-    r"\mathrm{softmax}($logits) - $labels",
+    softmax_without_labels,
     logits=through_softmax,
     labels=lambda g, logits: reduce_sum(g * softmax(logits), axis=-1, keepdims=True) - g,
 )

@@ -31,20 +31,10 @@ from ..trace import Observer, Source, called_from, same
 
 HERE = os.path.dirname(__file__)  # noqa: PTH120 - as in trace.py
 PACKAGE = __name__.partition(".")[0]
-#: Ops that a program has lines for, besides those whose kernel is a ufunc.
-WHOLE = {
-    *(
-        ops.reduce_sum,
-        ops.reduce_max,
-        ops.reduce_min,
-        ops.matrix_product,
-        numpy_functions.cumulative_sum,
-    ),
-    *(ops.reshape, ops.transpose, ops.broadcast_to, ops.copy, ops.convert, ops.where, ops.join),
-    *(ops.getitem, ops.scatter, ops.zeros_like, ops.ones_like, assignment),
-}
-REDUCTIONS = (ops.reduce_sum, ops.reduce_max, ops.reduce_min)
-WITH_OUT = (*REDUCTIONS, ops.join, ops.convert, ops.copy)
+#: Ops that a program has lines for, besides those whose kernel is a ufunc: those of the core.
+WITH_LINES = {op for op in vars(ops).values() if isinstance(op, Primitive)}
+WITH_LINES |= {numpy_functions.cumulative_sum, assignment}
+WITH_OUT = ("reduction", "join", "cast", "copy")  # kinds of them that can write into a buffer
 #: Functions that look at values, and whose results have a shape that no value changes.
 STEADY = {
     *(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.all),
@@ -128,6 +118,11 @@ class Looking:
         self.name = kernel.__name__
 
 
+def has_line(primitive: Any) -> bool:
+    """Whether a program has a line of NumPy for an op."""
+    return primitive in WITH_LINES or isinstance(getattr(primitive, "kernel", None), np.ufunc)
+
+
 class Step:
     """A call that a program makes.
 
@@ -165,6 +160,11 @@ class Step:
         self.source = source
 
     @property
+    def kind(self) -> str:
+        """The kind of the primitive; nothing if there is none."""
+        return getattr(self.primitive, "kind", "")
+
+    @property
     def variables(self) -> list[Variable]:
         """The operands that are arrays."""
         return [x for x in self.operands if isinstance(x, Variable)]
@@ -174,7 +174,7 @@ class Step:
         """What it may write into: a kernel that is given ``out`` may write its operands too."""
         if self.target is None:
             return []
-        only_target = self.primitive is assignment or self.elementwise
+        only_target = self.kind == "write" or self.elementwise
         return [self.target] if only_target else [self.target, *self.variables]
 
     @property
@@ -191,15 +191,14 @@ class Step:
     @property
     def may_raise(self) -> bool:
         """Whether the call may complain of the values that it is given."""
-        return isinstance(self.primitive, Primitive) and not (
-            self.primitive in WHOLE or isinstance(self.primitive.kernel, np.ufunc)
-        )
+        return isinstance(self.primitive, Primitive) and not has_line(self.primitive)
 
     @property
     def has_out(self) -> bool:
         """Whether there is a way to have the result written into a buffer."""
         kernel = getattr(self.primitive, "kernel", None)
-        return isinstance(kernel, np.ufunc) or self.primitive in WITH_OUT
+        is_ufunc = isinstance(kernel, np.ufunc)
+        return is_ufunc or (has_line(self.primitive) and self.kind in WITH_OUT)
 
     def __repr__(self) -> str:
         name = self.primitive.name if self.primitive else "guard"
@@ -523,7 +522,7 @@ class Capture(Observer):
         elif type(y) is Tensor:
             self.made(y)
         statics = {name: static for name, static in statics.items() if name != "likes"}
-        if primitive is assignment:
+        if primitive.kind == "write":
             operands, statics = self._with_key(operands, statics["key"])
         if any(isinstance(x, np.ndarray) and self.find(x) for x in statics.values()):
             raise ValueRead(f"{primitive.name} takes a Tensor as a keyword argument")
@@ -562,7 +561,7 @@ class Capture(Observer):
 
     def _add(self, primitive: Any, operands: list[Any], statics: dict[str, Any], y: Any) -> None:
         """A step that makes an array."""
-        if primitive is ops.getitem and any(
+        if primitive.kind == "index" and any(
             x.array.dtype == bool and (x.kind != "outside" or id(x.array) in self._others)
             for x in operands[1:]
         ):
@@ -570,7 +569,9 @@ class Capture(Observer):
                 "an index of truth values makes an array as long as many of them are true, and a "
                 "captured step has fixed shapes: choose by np.where(mask, x, 0)"
             )
-        if primitive in REDUCTIONS:  # so that a sum with and without keepdims is one step
+        if primitive.kind == "reduction" and has_line(
+            primitive
+        ):  # so that a sum with and without keepdims is one step
             (x,) = operands
             axes = ops.normalized(statics.get("axis"), x.array.ndim)
             long = tuple([1 if i in axes else n for i, n in enumerate(x.array.shape)])
@@ -695,7 +696,8 @@ class Capture(Observer):
         another one than now the function is run from the start, and would do that twice.
         """
         step = Step(primitive, [], statics, None)
-        if primitive in WHOLE or not isinstance(primitive.kernel, FunctionType) or step.draws:
+        is_function = isinstance(primitive.kernel, FunctionType)
+        if has_line(primitive) or not is_function or step.draws:
             return None
         if primitive.kernel.__module__.partition(".")[0] != PACKAGE:
             return None

@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core import ops
-from ..core.tensor import assignment
 from ..trace import Source
 from .capture import Looking, Step, Variable
 from .passes import last_uses, rooms
@@ -36,11 +35,6 @@ COMPARED = {
 }
 GENERATED = ("b", "c", "k", "p")  # what names are numbered
 LARGE = 4096  # bytes: smaller arrays need not be given back before the end of a call
-NAMES: dict[Any, str] = {
-    np.add.reduce: "add_reduce",
-    np.maximum.reduce: "maximum_reduce",
-    np.minimum.reduce: "minimum_reduce",
-}
 
 
 def executed(text: str, title: str, space: dict[str, Any]) -> Any:
@@ -143,7 +137,7 @@ class Writer:
         return name
 
     def _function(self, function: Any, name: str = "") -> str:
-        return self._bind(function, proper(NAMES.get(function) or name or function.__name__))
+        return self._bind(function, proper(name or function.__name__))
 
     def _constant(self, x: Any) -> str:
         """A keyword argument or a number."""
@@ -250,23 +244,24 @@ class Writer:
         """A call that writes into ``out``."""
         primitive, statics = step.primitive, step.statics
         assert primitive is not None
-        if primitive in (assignment, ops.convert, ops.copy):
+        if primitive.kernel is np.matmul and is_quicker_by_dot(target.array, *step.variables):
+            return f"{self._function(np.dot)}({', '.join(operands)}, {out})"
+        if step.kind in ("write", "cast", "copy"):
             key = statics.get("key", ...)
             if key is not ...:
                 return f"{out}[{self._key(key, operands[1:])}] = {operands[0]}"
             if all(x.array.ndim == 0 for x in (target, *step.variables)):
                 return f"{out}[()] = {operands[0]}"
             return f"{self._function(np.copyto)}({out}, {operands[0]}, 'unsafe')"
-        if primitive in REDUCE:
+        if step.kind == "reduction":
             axes = statics["axis"]
             axis = axes[0] if len(axes) == 1 else None if len(axes) == rank(step) else axes
-            name = self._function(REDUCE[primitive])
+            reduce: Any = REDUCE[primitive]  # type: ignore[index]
+            name = self._function(reduce, f"{reduce.__self__.__name__}_reduce")
             return f"{name}({operands[0]}, {axis}, None, {out}, True)"
-        if primitive is ops.join:
+        if step.kind == "join":
             arrays = ", ".join(operands)
             return f"{self._function(np.concatenate)}(({arrays},), {statics['axis']}, {out})"
-        if primitive is ops.matrix_product and is_quicker_by_dot(target.array, *step.variables):
-            return f"{self._function(np.dot)}({', '.join(operands)}, {out})"
         if isinstance(primitive.kernel, np.ufunc):
             if is_count(step, target) and operands[0] == out:
                 return f"{out}[()] += {operands[1]}"
@@ -299,11 +294,11 @@ class Writer:
         """A call that makes its own array."""
         primitive, statics = step.primitive, step.statics
         assert primitive is not None
-        if primitive is ops.reshape:
+        if step.kind == "reshape":
             return f"{operands[0]}.reshape({statics['shape']})"
-        if primitive is ops.transpose:
+        if step.kind == "permutation":
             return f"{operands[0]}.transpose({statics['axes']})"
-        if primitive is ops.getitem:
+        if step.kind == "index":
             return f"{operands[0]}[{self._key(statics['key'], operands[1:])}]"
         named = [f"{name}={self._constant(x)}" for name, x in statics.items()]
         if isinstance(primitive, Looking) and hasattr(np.ndarray, primitive.name):
@@ -342,7 +337,7 @@ def asked_at_once(steps: list[Step]) -> set[Variable]:
         for before in reversed(steps[:i]):
             is_number = (
                 isinstance(before.primitive, Looking)
-                or (before.primitive is ops.getitem and before.statics["key"] == (ops.Index,))
+                or (before.kind == "index" and before.statics["key"] == (ops.Index,))
                 or getattr(before.primitive, "kernel", None) in COMPARED
             )
             if (
@@ -360,7 +355,8 @@ def asked_at_once(steps: list[Step]) -> set[Variable]:
 def is_count(step: Step, target: Variable) -> bool:
     """Whether a step adds a number of Python to a single integer."""
     plain = target.array.ndim == 0 and target.array.dtype == np.int64
-    return plain and step.primitive is ops.add and type(step.operands[1]) is int
+    added = getattr(step.primitive, "kernel", None) is np.add
+    return plain and added and type(step.operands[1]) is int
 
 
 def is_quicker_by_dot(y: Any, a: Variable, b: Variable) -> bool:

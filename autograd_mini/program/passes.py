@@ -12,8 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
-from ..core.tensor import assignment
 from .capture import Step, Variable, frozen
 
 Instead = dict[Variable, Variable]
@@ -31,11 +29,15 @@ def without_constants(steps: Collection[Step], wanted: Iterable[Variable]) -> li
     left = []
     for step in steps:
         result = step.result
-        shapes_only = step.primitive in (ops.zeros_like, ops.ones_like)
         constant = step.operands and all(
             not isinstance(x, Variable) or x.kind == "constant" for x in step.operands
         )
-        if result is None or result.root in own or step.draws or not (shapes_only or constant):
+        if (
+            result is None
+            or result.root in own
+            or step.draws
+            or not (step.kind == "constant" or constant)
+        ):
             left.append(step)
         else:
             result.kind = "constant"
@@ -132,7 +134,7 @@ def written_at_once(steps: list[Step], wanted: Iterable[Variable]) -> list[Step]
         before = left[-1] if left else None
         if (
             before is not None
-            and step.primitive is assignment
+            and step.kind == "write"
             and step.statics["key"] is ...
             and before.elementwise
             and before.result is step.operands[0]

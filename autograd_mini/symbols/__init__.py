@@ -19,7 +19,7 @@ from .expressions import (
     symbol_of,
     total,
 )
-from .names import digits, latex_name, number, printable, python_name
+from .names import digits, in_python, latex_name, number, printable, python_name
 from .templates import BOOKKEEPING
 from .writer import write
 
@@ -30,6 +30,7 @@ __all__ = [
     "digits",
     "gradient_of",
     "gradient_value",
+    "in_python",
     "latex_name",
     "named",
     "number",

@@ -11,6 +11,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Operand, Primitive
 from ..trace import Call, Pull, Value
+from .names import in_python
 
 Known = Mapping[Value, "Symbol"]
 NOTHING_KNOWN: Known = {}
@@ -71,6 +72,16 @@ class Symbol(Operand):
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
         return np.asarray(self.array).dtype
+
+    @property
+    def kind(self) -> str:
+        """The kind of the primitive; nothing if there is none."""
+        return self.primitive.kind if self.primitive else ""
+
+    @property
+    def python(self) -> str:
+        """How Python writes the primitive on ``a`` and ``b``, such as ``a + b``, or its name."""
+        return in_python(self.primitive) if self.primitive else ""
 
     def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Symbol:
         symbols = tuple([x if isinstance(x, Symbol) else Symbol(x) for x in operands])
@@ -267,6 +278,15 @@ def again(call: Call, operands: Known) -> Symbol:
         return Symbol(call.output.array, None, call.primitive, symbols, call.statics)
     called: Symbol = call.primitive(*symbols, **call.statics)
     return called
+
+
+def latex_of(symbol: Symbol) -> str:
+    """The LaTeX template of a call."""
+    assert symbol.primitive is not None
+    template = symbol.primitive.template
+    if isinstance(template, str):
+        return template
+    return str(template(*[np.asarray(x.array) for x in symbol.operands]))
 
 
 def operands_first(symbol: Symbol) -> list[Symbol]:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..core import ops
-from ..core.primitive import Primitive
 from . import shapes
-from .expressions import Symbol, operands_first
+from .expressions import Symbol, latex_of, operands_first
 from .shapes import NUMBER, Seen, Shape, as_it_is
 from .templates import BOOKKEEPING
 from .texts import Text, factor_of, is_number, without_factor
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from .writer import Writer
 
 Fitted = tuple[list[Text], Seen]
-OF_ONE = {id(op) for op in (ops.reduce_sum, ops.reduce_max, ops.reduce_min)}  # gives that one
 CASTS = {"b": "bool", "i": "int", "u": "int", "f": "float"}
 
 
@@ -34,27 +32,27 @@ CASTS = {"b": "bool", "i": "int", "u": "int", "f": "float"}
 
 def hidden(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text | None:
     """The text of a call that is only bookkeeping, mostly that of its operand; None for others."""
-    primitive, (text, *_) = symbol.primitive, parts
+    kind, (text, *_) = symbol.kind, parts
     x = symbol.operands[0]
-    if primitive is ops.transpose:
+    if kind == "permutation":
         if len(x.shape) < 2:
             return text
         if text.seen.shape == x.shape or len(text.seen.long) > 1:
             return None
         order = symbol.statics["axes"] or tuple(range(len(x.shape)))[::-1]
         return text._replace(seen=shapes.turned(text.seen, ops.normalized(order, len(x.shape))))
-    if id(primitive) in OF_ONE and text.seen.shape != x.shape:
+    if kind == "reduction" and text.seen.shape != x.shape:
         gone = ops.normalized(symbol.statics["axis"], len(x.shape))
         if all(x.shape[i] == 1 for i in gone):
             return moved(text, x.shape, symbol.shape)
         return None
-    if primitive in (ops.getitem, ops.scatter) and leaves_nothing_out(symbol.statics["key"]):
+    if kind in ("index", "scatter") and leaves_nothing_out(symbol.statics["key"]):
         return moved(text, x.shape, symbol.shape)
-    if primitive is None or primitive.template != BOOKKEEPING:
+    if kind not in BOOKKEEPING:
         return None
-    if primitive is ops.reshape:
+    if kind == "reshape":
         return moved(text, x.shape, symbol.shape) or reshaped(writer, symbol, text)
-    if primitive is ops.convert and not np.can_cast(x.dtype, symbol.dtype, "same_kind"):
+    if kind == "cast" and not np.can_cast(x.dtype, symbol.dtype, "same_kind"):
         return cast(writer, symbol, text)
     return text
 
@@ -75,41 +73,33 @@ def reshaped(writer: Writer, symbol: Symbol, text: Text) -> Text:
 
 def reshape_to(writer: Writer, text: Text, shape: Shape) -> Text:
     """A text with a shape behind it."""
-    sizes = dimensions(writer, shape)
-    template = {
-        "python": f"$x.reshape({shape})",
-        "text": f"reshape($x, {sizes})",
-        "latex": rf"\mathrm{{reshape}}_{{{sizes}}}($x)",
-    }[writer.language]
+    template = writer.function_form("reshape", more=dimensions(writer, shape))
+    if writer.language == "python":
+        template = f"$x.reshape({shape})"
     return writer.filled(template, {"x": text})._replace(seen=as_it_is(shape))
 
 
 def cast(writer: Writer, symbol: Symbol, text: Text) -> Text:
     """Another kind of numbers: ``int(x)``."""
-    name = CASTS.get(symbol.dtype.kind, symbol.dtype.name)
-    template = {
-        "python": f"$x.astype(np.{symbol.dtype.name})",
-        "text": f"{name}($x)",
-        "latex": rf"\mathrm{{{name}}}($x)",
-    }[writer.language]
+    template = writer.function_form(CASTS.get(symbol.dtype.kind, symbol.dtype.name))
+    if writer.language == "python":
+        template = f"$x.astype(np.{symbol.dtype.name})"
     return writer.filled(template, {"x": text})._replace(seen=text.seen)
 
 
 def fitted(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
     """The operands as a call needs them, and the shape that a reader gives its result."""
-    primitive = symbol.primitive
-    assert primitive is not None
-    if primitive in (ops.zeros_like, ops.ones_like):
+    if is_repeated_number(symbol):
         return parts, NUMBER
-    if primitive is ops.matrix_product:
+    if symbol.python == "a @ b":
         return as_matrices(writer, symbol, parts)
-    if primitive is ops.join:
+    if symbol.kind == "join":
         return as_blocks(writer, symbol, parts), as_it_is(symbol.shape)
-    if primitive is ops.scatter:
+    if symbol.kind == "scatter":
         parts = [lowered(writer, parts[0], symbol.operands[0].shape), *parts[1:]]
-    if is_reduction(primitive):
+    if is_reduction(symbol):
         return along_axes(writer, symbol, parts)
-    if primitive.kind == "elementwise":
+    if symbol.kind == "elementwise":
         return side_by_side(writer, symbol, parts)
     return all_whole(writer, symbol, parts), as_it_is(symbol.shape)
 
@@ -130,9 +120,14 @@ def side_by_side(writer: Writer, symbol: Symbol, parts: list[Text]) -> Fitted:
     return parts, seen
 
 
-def is_reduction(primitive: Primitive) -> bool:
-    """Whether an op takes elements along axes together."""
-    return {"axis", "keepdims"} <= {*primitive.statics}
+def is_repeated_number(symbol: Symbol) -> bool:
+    """Whether a call gives an array of which mathematics writes a number: zeros or ones."""
+    return symbol.kind == "constant" and latex_of(symbol).isnumeric()
+
+
+def is_reduction(symbol: Symbol) -> bool:
+    """Whether a call takes elements along axes together."""
+    return {"axis", "keepdims"} <= symbol.statics.keys()
 
 
 def takes_all(symbol: Symbol) -> bool:
@@ -271,12 +266,9 @@ def summed_at_once(symbol: Symbol) -> Symbol:
 
 def is_sum_of_sum(symbol: Symbol) -> bool:
     """Whether a sum is taken of a sum whose axes are gone."""
-    return (
-        symbol.primitive is ops.reduce_sum
-        and all(
-            x.primitive is ops.reduce_sum and not x.statics["keepdims"] for x in symbol.operands
-        )
-        and not symbol.statics["keepdims"]
+    both = (symbol, *symbol.operands)
+    return all(
+        x.kind == "reduction" and r"\sum" in latex_of(x) and not x.statics["keepdims"] for x in both
     )
 
 
@@ -289,15 +281,11 @@ def settled(symbol: Symbol, order: list[Symbol]) -> set[int]:
     for part in reversed(order):
         inherits = id(part) in known - unknown
         for x in part.operands:
-            product = part.primitive is ops.matrix_product and x.primitive is ops.join
-            if product:
+            if x.kind == "join" and part.python == "a @ b":
                 inner = -1 if x is part.operands[0] else -2
                 told = x.statics["axis"] - len(x.shape) * (x.statics["axis"] >= 0) == inner
             else:
-                assert part.primitive is not None
-                same = (
-                    part.primitive.kind == "elementwise" or part.primitive.template == BOOKKEEPING
-                )
+                same = part.kind in ("elementwise", *BOOKKEEPING)
                 told = inherits and same and x.shape == part.shape
             (known if told else unknown).add(id(x))
     return known - unknown
@@ -318,12 +306,9 @@ def whole(writer: Writer, text: Text, shape: Shape) -> Text:
     if longer > 0 or (longer < 0 and same_size):
         text = with_key(writer, text, shape)
     if text.seen.shape != shape:
-        sizes = dimensions(writer, shape)
-        template = {
-            "python": f"np.broadcast_to($x, {shape})",
-            "text": f"broadcast($x, {sizes})",
-            "latex": rf"\mathrm{{broadcast}}_{{{sizes}}}($x)",
-        }[writer.language]
+        template = writer.function_form("broadcast", more=dimensions(writer, shape))
+        if writer.language == "python":
+            template = f"np.broadcast_to($x, {shape})"
         text = writer.filled(template, {"x": text})
     return text._replace(seen=as_it_is(shape))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import cache
+from string import Template
 from typing import Any
 
 import numpy as np
@@ -61,13 +63,15 @@ def latex_name(name: str) -> str:
 def is_own(primitive: Primitive) -> bool:
     """Whether a primitive is one of NumPy or of this package."""
     module = getattr(primitive.kernel, "__module__", "numpy")  # that of a ufunc
-    return id(primitive) in NUMPY_NAMES or module.partition(".")[0] in ("numpy", OURS)
+    return primitive in NUMPY_NAMES or module.partition(".")[0] in ("numpy", OURS)
 
 
 def python_name(primitive: Primitive) -> str:
     """What a primitive is called as code, for NumPy as ``np`` and this package as ``ag``."""
-    if id(primitive) in NUMPY_NAMES:
-        return f"np.{NUMPY_NAMES[id(primitive)]}"
+    if primitive.python and "$" not in primitive.python:
+        return primitive.python
+    if primitive in NUMPY_NAMES:
+        return f"np.{NUMPY_NAMES[primitive]}"
     if not is_own(primitive):
         return primitive.name
     home = getattr(primitive.kernel, "__module__", "numpy")
@@ -78,6 +82,19 @@ def python_name(primitive: Primitive) -> str:
             return f"ag{module.removeprefix(OURS)}.{primitive.name}"
     names = [name for name, x in vars(sys.modules[home]).items() if x is primitive]
     return f"ag{home.removeprefix(OURS)}.{names[0]}" if names else primitive.name
+
+
+def in_python(primitive: Primitive) -> str:
+    """How Python writes a call on ``a`` and ``b``: ``a + b``, or by the name of a function."""
+    if not primitive.python or "$" not in primitive.python:
+        return python_name(primitive)
+    return filled(primitive.python, primitive.operands)
+
+
+@cache
+def filled(template: str, operands: tuple[str, ...]) -> str:
+    """A template with ``a`` and ``b`` for its operands."""
+    return Template(template).safe_substitute(dict(zip(operands, "ab", strict=False)))
 
 
 def python_static(value: Any) -> str:

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from .. import activations, numpy_functions
 from ..core import ops
-from ..core.primitive import Primitive
-from ..functional import argument
-from .expressions import Symbol, named
-from .fitting import dimensions, is_reduction, is_stack, needs_axis, takes_all
-from .names import is_own
-from .shapes import as_it_is
-from .subscripts import with_statics
+from .expressions import Symbol, latex_of
+from .fitting import dimensions, is_reduction, is_repeated_number, is_stack, needs_axis, takes_all
 from .templates import PRODUCT
 from .texts import Text, factor_of, is_minus, is_number, joined, without_factor
 
@@ -42,9 +34,13 @@ def product(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     scalars = [writer.is_scalar(x, text) for x, text in zip(symbol.operands, parts, strict=True)]
     if scalars == [False, True]:
         rest, other_rest = other_rest, rest
-    scalar = any(scalars)
-    template = writer.scaled_form if scalar else writer.template_of(symbol)
-    return writer.scaled(factor, writer.filled(template, {"a": rest, "b": other_rest}))
+    assert symbol.primitive is not None
+    names = "ab" if any(scalars) else symbol.primitive.operands
+    template = writer.scaled_form if any(scalars) else writer.template(symbol)
+    if template is None:
+        return writer.function(symbol, parts)
+    operands = dict(zip(names, (rest, other_rest), strict=True))
+    return writer.scaled(factor, writer.filled(template, operands))
 
 
 def product_in_python(writer: Writer, a: Text, b: Text) -> Text:
@@ -104,7 +100,7 @@ def sum_or_difference(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text
     if not factor_of(b) < 0 or (writer.language == "python" and not is_minus(b)):
         return writer.call(symbol, parts)
     b = b.rest if writer.language == "python" and b.rest else writer.scaled(-factor_of(b), b.rest)
-    other = "$a - $b" if symbol.primitive is ops.add else "$a + $b"
+    other = "$a - $b" if symbol.python == "a + b" else "$a + $b"
     return writer.filled(other, {"a": a, "b": b})
 
 
@@ -126,21 +122,15 @@ def transpose(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
 
 def constant(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     """Zeros or ones, which mathematics does not tell from the number."""
-    assert symbol.primitive is not None
-    if writer.language == "python":
+    if writer.language == "python" or not is_repeated_number(symbol):
         return writer.call(symbol, parts)
-    return writer.number(float(symbol.primitive.template))
-
-
-def operand_alone(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
-    """A function's argument is its operand."""
-    return parts[0]
+    return writer.number(float(latex_of(symbol)))
 
 
 def power(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     """``a**b``; with an exponent called T it would read as a transpose."""
     if writer.language != "python" and joined(parts[1].pieces) == "T":
-        form = writer.function_form("pow").replace("$x", "$a, $b")
+        form = writer.function_form("pow", "$a, $b")
         return writer.filled(form, dict(zip("ab", parts, strict=True)))
     return writer.call(symbol, parts)
 
@@ -158,9 +148,8 @@ def length(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     axis = symbol.statics["axis"]
     if writer.language != "python" or not isinstance(axis, tuple) or len(axis) in (1, 2):
         return reduction(writer, symbol, parts)
-    x = named("x", symbol.operands[0].array)
-    length = ops.sqrt(ops.reduce_sum(ops.square(x), **symbol.statics))
-    return writer.in_other_ops(length, {x: parts[0]})
+    keepdims = ", keepdims=True" * symbol.statics["keepdims"]
+    return writer.filled(f"np.sqrt(np.sum($x**2, axis={axis}{keepdims}))", {"x": parts[0]})
 
 
 def concatenation(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
@@ -169,96 +158,49 @@ def concatenation(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     if writer.language == "python" or not (stack or needs_axis(symbol, parts)):
         return writer.call(symbol, parts)
     axis = symbol.statics["axis"] % len(symbol.shape)
-    if writer.language == "text":
-        template = f"{'stack' if stack else 'concatenate'}($xs, axis={axis})"
-    else:
-        template = (r"\mathrm{stack}_{axis}($xs)" if stack else "[$xs]_{axis}").replace(
-            "axis", rf"\text{{axis {axis}}}"
-        )
+    assert symbol.primitive is not None
+    (xs,) = symbol.primitive.operands
+    latex = writer.language == "latex"
+    where = rf"\text{{axis {axis}}}" if latex else f"axis={axis}"
+    template = writer.function_form("stack" if stack else "concatenate", f"${xs}", where)
+    if latex and not stack:
+        template = f"[${xs}]_{{{where}}}"
     return writer.filled(template, writer.operands(symbol, parts))
 
 
 def scattered(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
     """Zeros with something at a key, and with their shape if that does not go without saying."""
-    if writer.language == "python" or writer.exact or id(symbol) in writer.settled:
+    if writer.language == "python":
         return writer.call(symbol, parts)
-    sizes = dimensions(writer, symbol.shape)
-    if writer.language == "text":
-        template = f"scatter($x, [$indices], {sizes})"
-    else:
-        template = rf"\mathrm{{scatter}}_{{{sizes}}}($x, [$indices])"
+    assert symbol.primitive is not None
+    x, indices = symbol.primitive.operands
+    settled = writer.exact or id(symbol) in writer.settled
+    sizes = "" if settled else dimensions(writer, symbol.shape)
+    template = writer.function_form("scatter", f"${x}, [${indices}]", sizes)
     return writer.filled(template, writer.operands(symbol, parts))
 
 
-def affine(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
-    """``x W^T + b`` of rows, and ``W x + b`` of a vector."""
-    if writer.exact or writer.language == "python" or len(symbol.shape) > 1:
-        return writer.call(symbol, parts)
-    x, weight, bias = parts
-    product = writer.filled(writer.product_form, {"a": weight, "b": x})
-    return writer.filled("$a + $b", {"a": product, "b": bias})
-
-
-def softmax_without_labels(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
-    """``softmax(z) - t``, in which classes that are numbered become zeros and ones."""
-    if writer.language == "python":
-        return writer.call(symbol, parts)
-    logits, labels = [named("", x.array) for x in symbol.operands]
-    known = dict(zip((logits, labels), parts, strict=True))
-    outputs = activations.softmax(logits)
-    if len(labels.shape) < len(logits.shape):
-        targets = Symbol(outputs.array)
-        text = writer.filled(writer.function_form("onehot"), {"x": parts[1]})
-        known[targets] = text._replace(seen=as_it_is(logits.shape))
-        return writer.in_other_ops(ops.subtract(outputs, targets), known)
-    mass = ops.reduce_sum(labels, axis=-1, keepdims=True)
-    if not np.allclose(mass.array, 1):
-        outputs = ops.multiply(outputs, mass)
-    return writer.in_other_ops(ops.subtract(outputs, labels), known)
-
-
-def with_its_bias(writer: Writer, symbol: Symbol, parts: list[Text]) -> Text:
-    """A convolution, without a bias if it has none."""
-    bias = symbol.operands[2]
-    if writer.exact or bias.name is not None or bias.dtype != bool or np.any(bias.array):
-        return writer.call(symbol, parts)
-    if writer.language != "latex":
-        return writer.function(symbol, parts[:2])
-    text = writer.filled(r"$x \star $weight", {"x": parts[0], "weight": parts[1]})
-    return text._replace(pieces=with_statics(text.pieces, symbol))
-
-
-#: Primitives that Python writes as methods of their operand.
-METHODS = (ops.reshape, ops.transpose, ops.convert, ops.getitem)
-#: Primitives that are not written as their templates say.
-RULES: dict[int, Rule] = {
-    id(ops.multiply): product,
-    id(ops.matrix_product): matrix_product,
-    id(ops.divide): quotient,
-    id(ops.negative): negative,
-    id(ops.add): sum_or_difference,
-    id(ops.subtract): sum_or_difference,
-    id(ops.transpose): transpose,
-    id(ops.zeros_like): constant,
-    id(ops.ones_like): constant,
-    id(ops.power): power,
-    id(numpy_functions.norm): length,
-    id(ops.join): concatenation,
-    id(ops.scatter): scattered,
-    id(argument): operand_alone,
+#: Calls that are not written as their templates say, by what Python writes on ``a`` and ``b``.
+IN_PYTHON: dict[str, Rule] = {
+    "a * b": product,
+    "a @ b": matrix_product,
+    "a / b": quotient,
+    "-a": negative,
+    "a + b": sum_or_difference,
+    "a - b": sum_or_difference,
+    "a**b": power,
+    "np.linalg.norm": length,
 }
-#: Likewise of the package's neural networks, which stand above this module.
-RULES_OF_LAYERS: dict[str, Rule] = {
-    "linear": affine,
-    "residual": softmax_without_labels,
-    "conv2d": with_its_bias,
+#: Likewise, by the kind of the primitive.
+BY_KIND: dict[str, Rule] = {
+    "permutation": transpose,
+    "constant": constant,
+    "join": concatenation,
+    "scatter": scattered,
 }
 
 
-def rule_of(primitive: Primitive) -> Rule | None:
-    """How a primitive is written; None if as its template says."""
-    if id(primitive) in RULES:
-        return RULES[id(primitive)]
-    if is_reduction(primitive):
-        return reduction
-    return RULES_OF_LAYERS.get(primitive.name) if is_own(primitive) else None
+def rule_of(symbol: Symbol) -> Rule | None:
+    """How a call is written; None if as its template says."""
+    general = reduction if is_reduction(symbol) else BY_KIND.get(symbol.kind)
+    return IN_PYTHON.get(symbol.python, general)

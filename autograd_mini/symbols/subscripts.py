@@ -48,9 +48,9 @@ def in_words(symbol: Symbol) -> str:
         words.append(f"{'axis' if len(axes) == 1 else 'axes'} {numbers}")
     if statics.get("reduction", "mean") != "mean":
         words.append(statics["reduction"])
-    if "pool" in symbol.primitive.name:
+    windows = symbol.primitive.kind == "window"
+    if windows and "kernel_size" in statics:
         words.append(f"kernel {statics['kernel_size']}")
-    windows = "pool" in symbol.primitive.name or "chosen" in symbol.primitive.operands
     usual = (None,) if windows else (None, 1, (1, 1))  # None: they lie side by side
     if statics.get("stride") not in usual:
         words.append(f"stride {statics['stride']}")

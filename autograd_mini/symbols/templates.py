@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import numpy_functions
-from ..core import ops
+from .. import numpy_functions  # noqa: F401 - its ops are among the implementations
 from ..core.primitive import Primitive, implementations
 
 # An operand that binds less tightly than its place asks for is put into parentheses.
@@ -40,7 +39,7 @@ PYTHON = {
     "sign": Strength(SIGN, FREE, SIGN),
     "**": Strength(POWER, ATOM, POWER),
     ".": Strength(ATOM, ATOM, FREE),
-    **dict.fromkeys((">", "<", ">=", "<=", "==", "!="), COMPARISON),
+    **dict.fromkeys((">", "<", ">=", "<=", "==", "!=", "&", "|", "^"), COMPARISON),
 }
 #: Operator -> its strength in mathematics: products of different kinds are never mixed.
 MATHEMATICS = {
@@ -73,50 +72,40 @@ IN_LATEX = {
 }
 IN_TEXT = {"*": SCALED}
 
-#: LaTeX -> the operators of Python and of text that say the same, where there are some.
-OPERATORS: dict[str, tuple[str | None, str]] = {
-    "$a + $b": ("$a + $b", "$a + $b"),
-    "$a - $b": ("$a - $b", "$a - $b"),
-    r"$a \odot $b": ("$a * $b", "$a (.) $b"),
-    r"\frac{$a}{$b}": ("$a / $b", "$a / $b"),
-    r"$a\, $b": ("$a @ $b", "$a  $b"),
-    "-$x": ("-$x", "-$x"),
-    "{$x}^2": ("$x**2", "$x^2"),
-    "{$a}^{$b}": ("$a**$b", "$a^$b"),
-    "$x^T": ("$x.T", "$x^T"),
-    r"\frac{1}{$x}": (None, "1 / $x"),
-    "|$x|": (None, "abs($x)"),
-    "[$xs]": (None, "[$xs]"),
-    "$x[$indices]": ("$x[$indices]", "$x[$indices]"),
-    r"\mathrm{scatter}($x, [$indices])": (None, "scatter($x, [$indices])"),
-    r"\mathrm{onehot}($labels)": (None, "onehot($labels)"),
-    r"$x\, {$weight}^T + $bias": (None, "$x  $weight^T + $bias"),
-    "$a > $b": ("($a > $b)", "$a > $b"),
-    "$a < $b": ("($a < $b)", "$a < $b"),
-    "$a = $b": ("($a == $b)", "$a == $b"),
-    r"$a \ge $b": ("($a >= $b)", "$a >= $b"),
-    r"$a \le $b": ("($a <= $b)", "$a <= $b"),
-    r"$a \ne $b": ("($a != $b)", "$a != $b"),
-}
-BOOKKEEPING = "$x"  # the template of what only exact Python shows
-IN_PYTHON = {
-    "reshape": "$x.reshape($shape)",
-    "astype": "$x.astype($dtype)",
-    "concatenate": "np.concatenate(($xs,), axis=$axis)",
-    "einsum": "np.einsum($subscripts, $xs)",
-    "one_hot": "np.moveaxis(1.0 * ($labels[..., None] == np.arange($classes)), -1, $along)",
-}
-FUNCTIONS_OF_NUMPY = [
-    (function, primitive)
+BOOKKEEPING = ("reshape", "broadcast", "copy", "cast")  # the kinds that only exact Python shows
+ARRANGED = ("permutation", "join", "index", "scatter")  # those whose rules say their statics
+#: What plain text has for parts of LaTeX, in the order in which they are replaced.
+IN_PLAIN_TEXT = (
+    (r"\\frac\{(\$?\w+)\}\{(\$?\w+)\}", r"\1 / \2"),
+    (r"\{(\$\w+)\}", r"\1"),
+    (r"\|([^|]*)\|", r"abs(\1)"),
+    (r"\\mathrm\{(\w+)\}(?=[(=])", r"\1"),
+    (r"\\odot ", ENTRIES + " "),
+    (r"\\, ", MATRIX),
+    (r" = ", " == "),
+    (r"\\ge ", ">= "),
+    (r"\\le ", "<= "),
+    (r"\\ne ", "!= "),
+)
+FUNCTION = re.compile(r"\\mathrm\{\w+\}\([^()]*(\([^()]*\)[^()]*)*\)")
+SAID = re.compile(r"\$\w+|\^T|\w+(?=[(=])|\d")  # what may be in plain text besides signs
+#: What NumPy calls primitives: best by their own names.
+NUMPY_NAMES = {
+    primitive: primitive.name if hasattr(np, primitive.name) else function.__name__
     for function, primitive in implementations.items()
     if isinstance(primitive, Primitive) and hasattr(np, function.__name__)
-]
-NUMPY_NAMES = {
-    **{id(primitive): function.__name__ for function, primitive in FUNCTIONS_OF_NUMPY},
-    **{id(p): p.name for function, p in FUNCTIONS_OF_NUMPY if function.__name__ == p.name},
-    id(ops.absolute): "abs",
-    id(numpy_functions.norm): "linalg.norm",
 }
+
+
+@cache
+def plain_text(latex: str) -> str | None:
+    """A template of plain text that says the same; None if there is none but a function's name."""
+    if FUNCTION.fullmatch(latex):
+        return None
+    text = latex
+    for pattern, replacement in IN_PLAIN_TEXT:
+        text = re.sub(pattern, replacement, text)
+    return None if re.search(r"[^\W\d]|[\\{}|]", SAID.sub("", text)) else text
 
 
 # ---- templates ----------------------------------------------------------------------------------
@@ -188,12 +177,13 @@ def classified(template: str, language: str) -> list[tuple[str, str]]:
     for token in TOKEN.finditer(template):
         text = names.get(token[0], token[0])
         first = not seen or seen[-1][0] in ("open", "comma")
-        bars += text == "|"
+        is_bar = text == "|" and language != "python"
+        bars += is_bar
         if token["operand"]:
             seen.append(("operand", ""))
-        elif text in OPENING or (text == "|" and bars % 2):
+        elif text in OPENING or (is_bar and bars % 2):
             seen.append(("open", text))
-        elif text in CLOSING or text == "|":
+        elif text in CLOSING or is_bar:
             seen.append(("close", text))
         elif text == "-" and first:
             seen.append(("operator", "sign"))

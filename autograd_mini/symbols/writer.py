@@ -9,31 +9,30 @@ from typing import Any
 import numpy as np
 
 from ..core import ops
-from ..core.primitive import Primitive
 from ..text import clean, for_latex
-from .expressions import OMITTED, Symbol, operands_first
+from .expressions import OMITTED, Symbol, latex_of, operands_first
 from .fitting import aligned, fitted, hidden, settled, summed_at_once
-from .names import digits, is_own, latex_name, number, printable, python_name, python_static
-from .rules import METHODS, rule_of
+from .names import digits, latex_name, number, printable, python_name, python_static
+from .rules import rule_of
 from .shapes import as_it_is, size
 from .subscripts import with_statics
 from .templates import (
+    ARRANGED,
     ATOM,
     CLOSED,
-    IN_PYTHON,
     MATHEMATICS,
-    MATRIX,
     NOTHING,
-    OPERATORS,
     PRODUCT,
     PYTHON,
     SCALED,
     SUM,
     Strength,
     form_of,
+    plain_text,
 )
 from .texts import Text, is_number, joined, plain
 
+METHOD = re.compile(r"\$\w+[.[]")  # what Python writes as one of an operand
 SMALL = 16  # numbers of an array that exact code has in it
 
 
@@ -101,7 +100,6 @@ class Writer:
         self.exact = exact
         self.longest = longest
         self.settled: set[int] = set()  # the parts whose shape a reader knows beforehand
-        self.product_form = r"$a\, $b" if language == "latex" else f"$a{MATRIX}$b"
         self.scaled_form = f"$a{SCALED}$b"
         if leaf is not None:
             self.scaled_form = {"text": "$a * $b", "latex": r"$a \cdot $b"}.get(language, "")
@@ -111,7 +109,7 @@ class Writer:
         if self.language != "python":
             symbol = summed_at_once(symbol)
         order = operands_first(symbol)
-        if not self.exact and any(x.primitive in (ops.join, ops.scatter) for x in order):
+        if not self.exact and any(x.kind in ("join", "scatter") for x in order):
             self.settled = settled(symbol, order)
         texts: dict[Symbol, Text] = {}
         for part in order:
@@ -122,21 +120,14 @@ class Writer:
             text = text if same else aligned(self, text, symbol.shape)
         return joined(text.pieces)
 
-    def in_other_ops(self, symbol: Symbol, known: Mapping[Symbol, Text]) -> Text:
-        """The text of an expression that says the same, from those of quantities in it."""
-        texts = dict(known)
-        for part in operands_first(symbol):
-            if part not in texts:
-                texts[part] = self.text(part, [texts[x] for x in part.operands])
-        return texts[symbol]
-
     def text(self, symbol: Symbol, parts: list[Text]) -> Text:
         """The text of an expression, from those of its operands."""
         if symbol.primitive is None:
             return self.of_leaf(symbol)
-        rule = rule_of(symbol.primitive) or Writer.call
+        rule = rule_of(symbol) or Writer.call
         bookkeeping = None if self.exact else hidden(self, symbol, parts)
-        if self.language == "python" and symbol.primitive in METHODS and is_number(parts[0]):
+        is_method = self.language == "python" and METHOD.match(symbol.primitive.python or "")
+        if is_method and is_number(parts[0]):
             parts = [self.numpy_number(symbol.operands[0], parts[0]), *parts[1:]]
         if bookkeeping is not None:
             text = bookkeeping
@@ -262,9 +253,11 @@ class Writer:
             length += text.length + len(piece)
         return Text(tuple(parts), length, form.binds, form.operator, minus)
 
-    def function_form(self, name: str) -> str:
-        """The template of a function of one operand."""
-        return rf"\mathrm{{{name}}}($x)" if self.language == "latex" else f"{name}($x)"
+    def function_form(self, name: str, operands: str = "$x", more: str = "") -> str:
+        """The template of a function: ``reshape(x, 2 x 3)``, with a subscript in LaTeX."""
+        if self.language == "latex":
+            return rf"\mathrm{{{name}}}{more and f'_{{{more}}}'}({operands})"
+        return f"{name}({operands}{more and f', {more}'})"
 
     def in_parentheses(self, text: Text) -> Text:
         """A text in parentheses."""
@@ -272,29 +265,25 @@ class Writer:
         length = len(before) + text.length + len(after)
         return Text((before, text.pieces, after), length)
 
-    def template(self, primitive: Primitive) -> str | None:
-        """The template of a primitive in the language; None if it is written as a function."""
-        if self.language == "latex":
-            return str(primitive.template)
-        python, text = OPERATORS.get(primitive.template, (None, None))
-        if self.language == "text":
-            return text
-        return (IN_PYTHON.get(primitive.name) or python) if is_own(primitive) else None
-
-    def template_of(self, symbol: Symbol) -> str:
-        """The template of a call that has one in every language."""
-        assert symbol.primitive is not None
-        template = self.template(symbol.primitive)
-        assert template is not None
-        return template
+    def template(self, symbol: Symbol) -> str | None:
+        """The template of a call in the language; None if it is written as a function."""
+        primitive = symbol.primitive
+        assert primitive is not None
+        if self.language == "python":
+            return primitive.python if "$" in (primitive.python or "") else None
+        latex = latex_of(symbol)
+        told = primitive.kind in ARRANGED or all(f"${x}" in latex for x in primitive.statics)
+        return latex if self.language == "latex" else plain_text(latex) if told else None
 
     def call(self, symbol: Symbol, parts: list[Text]) -> Text:
         """Any call."""
         primitive = symbol.primitive
         assert primitive is not None
-        template = self.template(primitive)
+        template = self.template(symbol)
         if template is None:
             return self.function(symbol, parts)
+        if template == f"${primitive.operands[0]}":
+            return parts[0]
         text = self.filled(template, self.operands(symbol, parts))
         if self.language == "latex":
             text = text._replace(pieces=with_statics(text.pieces, symbol))
@@ -362,6 +351,10 @@ class Writer:
             if name not in hidden
             and (name not in primitive.defaults or value != primitive.defaults[name])
         ]
+        if not self.exact and not isinstance(primitive.template, str):
+            said = latex_of(symbol)
+            pairs = zip(primitive.operands, parts, strict=True)
+            parts = [part for operand, part in pairs if f"${operand}" in said]
         arguments = [*(part.pieces for part in parts), *statics]
         commas = tuple([piece for argument in arguments for piece in (", ", argument)][1:])
         name = python_name(primitive) if self.language == "python" else primitive.name

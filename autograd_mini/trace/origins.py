@@ -11,7 +11,10 @@ from ..core import ops
 from .values import Derived, Value
 
 #: What users make of their data in plain NumPy, on the way into a formula.
-COMPUTED: tuple[Callable[[Any], Any], ...] = (lambda x: ops.subtract(1, x), ops.negative)
+COMPUTED: tuple[Callable[[Any], Any], ...] = (
+    lambda x: ops.subtract(1, x),
+    lambda x: ops.negative(x),
+)
 
 
 def derived_from_others(
