@@ -65,7 +65,7 @@ def test_a_tensor_is_made_of_anything_that_numpy_takes(data: Any, dtype: Any, sh
         ["a", "b"],
         b"bytes",
         None,
-        object(),
+        pytest.param(object(), id="an object"),
         Fraction(1, 2),
         [Fraction(1, 2)],
         {"a": 1},
