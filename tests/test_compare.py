@@ -734,6 +734,7 @@ def test_hostile_names_do_no_harm(hostile: str) -> None:
     assert "a\nb" not in str(by_key)
 
 
+@pytest.mark.slow
 def test_a_deep_graph_without_names_is_judged_and_explained() -> None:
     W = ag.Tensor(np.random.default_rng(0).standard_normal((3, 3)) / 2, requires_grad=True)
     h: Any = np.ones((3, 2))

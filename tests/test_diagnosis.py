@@ -540,6 +540,7 @@ def test_the_published_diagonal_of_softmax_is_named() -> None:
 # ---- the numbers to reach ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_line_and_cause_are_found_in_a_sample_of_planted_mistakes() -> None:
     result = score(sampled(planted("visible", 0), 300, 0))
     line, cause = result.total.shares()
@@ -548,12 +549,14 @@ def test_line_and_cause_are_found_in_a_sample_of_planted_mistakes() -> None:
     assert cause >= CAUSE == 0.95
 
 
+@pytest.mark.slow
 def test_both_of_two_mistakes_are_found_in_a_sample_of_pairs() -> None:
     result = score(sampled(planted_pairs(0), 150, 0))
     assert result.pairs.cases == 150
     assert result.pairs.shares()[1] >= PAIR == 0.9
 
 
+@pytest.mark.slow
 def test_right_derivations_in_all_conventions_are_never_called_wrong() -> None:
     result = score(islice(right(0), 300))
     assert result.right == 300

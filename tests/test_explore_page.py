@@ -18,6 +18,7 @@ from autograd_mini import nn, optim
 from autograd_mini.explore import explore
 from autograd_mini.trace import Trace
 
+pytestmark = pytest.mark.browser
 PARTS = Path(ag.__file__).parent / "explore"
 
 
