@@ -14,7 +14,7 @@ from typing import Any
 import hostile
 import numpy as np
 import pytest
-from cases import CASES, Case, Example
+from cases import CASES, Case, Example, every
 
 import autograd_mini as ag
 from autograd_mini import nn
@@ -223,7 +223,7 @@ def test_a_program_imports_numpy_alone_and_nothing_of_this_package(
 # ---- every op -----------------------------------------------------------------------------------
 
 EXAMPLES = [
-    pytest.param(case, example, dtype, id=f"{case.op.name}-{example}-{dtype.__name__}")
+    (case, example, dtype)
     for case in CASES
     for number, example in enumerate(case.examples)
     for dtype in ((np.float64,) if number else (np.float64, np.float32))
@@ -231,7 +231,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("case", "example", "dtype"), EXAMPLES)
+@every(EXAMPLES)
 def test_every_op_and_every_rule_is_written(case: Case, example: Example, dtype: Any) -> None:
     operands = example.operands(dtype)
     rules = case.op.rules or ()
