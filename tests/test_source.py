@@ -105,7 +105,7 @@ def test_the_logistic_neuron() -> None:
 @pytest.mark.parametrize(
     "activation", [np.tanh, ag.sigmoid, ag.relu, ag.leaky_relu, ag.gelu, ag.silu, ag.elu]
 )
-def test_one_hidden_layer_with_every_activation(rng: np.random.Generator, activation: Any) -> None:
+def test_one_hidden_layer_with_every_activation(activation: Any) -> None:
     text = agrees(recorded(one_hidden_layer, activation))
     for line in ("Z1 = u1 + b1", "dW2 = dZ2 @ A1.T", "dA1 = W2.T @ dZ2", "dW1 = dZ1 @ X.T"):
         assert f"    {line}\n" in text
@@ -130,13 +130,13 @@ def test_regularised_sigmoid_outputs() -> None:
     agrees(recorded(regularised))
 
 
-def test_one_minus_the_targets_follows_the_targets(rng: np.random.Generator) -> None:
+def test_one_minus_the_targets_follows_the_targets() -> None:
     text = agrees(recorded(one_hidden_layer))
     assert "(1 - Y) * u" in text
     assert "c1" not in text
 
 
-def test_a_program_runs_alone(rng: np.random.Generator, tmp_path: Path) -> None:
+def test_a_program_runs_alone(tmp_path: Path) -> None:
     run = recorded(one_hidden_layer)
     path = tmp_path / "program.py"
     text = source(run)
@@ -159,9 +159,7 @@ def test_a_program_runs_alone(rng: np.random.Generator, tmp_path: Path) -> None:
     ]
 
 
-def test_a_program_imports_numpy_alone_and_nothing_of_this_package(
-    rng: np.random.Generator,
-) -> None:
+def test_a_program_imports_numpy_alone_and_nothing_of_this_package() -> None:
     tree = ast.parse(source(recorded(one_hidden_layer)))
     imports = [x for x in ast.walk(tree) if isinstance(x, ast.Import | ast.ImportFrom)]
     assert [ast.unparse(x) for x in imports] == ["import numpy as np"]
@@ -340,7 +338,7 @@ def test_numbers_are_exact() -> None:
     agrees(run.name(locals()))
 
 
-def test_gradients_by_intermediate_quantities(rng: np.random.Generator) -> None:
+def test_gradients_by_intermediate_quantities() -> None:
     run = recorded(one_hidden_layer)
     text = agrees(run, ["Z1", "A2", "W1"])
     assert '{"Z1": dZ1, "A2": dA2, "W1": dW1}' in text
@@ -564,7 +562,7 @@ def simplified(run: ag.Trace, wrt: Any = None) -> str:
     return text
 
 
-def test_the_lectures_four_and_six_lines(rng: np.random.Generator) -> None:
+def test_the_lectures_four_and_six_lines() -> None:
     text = simplified(recorded(one_hidden_layer))
     body = [ast.unparse(x) for x in function_of(text).body[1:-1]]
     assert body[0] == "m = X.shape[1]"
@@ -590,7 +588,7 @@ def test_the_lectures_four_and_six_lines(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("activation", [ag.sigmoid, ag.relu, ag.leaky_relu, ag.gelu, np.sin])
-def test_simple_forms_of_other_activations_agree(rng: np.random.Generator, activation: Any) -> None:
+def test_simple_forms_of_other_activations_agree(activation: Any) -> None:
     simplified(recorded(one_hidden_layer, activation))
 
 
@@ -626,9 +624,7 @@ def test_the_simple_form_takes_hostile_names(rng: np.random.Generator) -> None:
         loaded(source(run, simplify=True))
 
 
-def test_a_simple_form_that_is_wrong_is_refused(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_simple_form_that_is_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["autograd_mini.explain.lecture"]
     monkeypatch.setattr(module, "unlike", lambda line, found: 1e-3)
     with pytest.raises(ValueError, match="the simple form of Z1 is 1e-03 away"):
@@ -708,9 +704,7 @@ def test_numbers_that_are_called_like_quantities_are_told_apart(rng: np.random.G
     assert "J = np.sum((w @ X) ** 2) / J_2 / dw" in text
 
 
-def test_a_text_that_does_not_compute_the_run_is_refused(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_text_that_does_not_compute_the_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     form = sys.modules["autograd_mini.explain.lecture"].Form  # type: ignore[attr-defined]
     formula = form._formula
 
