@@ -69,6 +69,15 @@ def test_statics_have_their_defaults_in_kernel_and_rule() -> None:
     assert x.grad.item() == 7.0
 
 
+def test_unknown_statics_and_tensors_among_them_are_refused_by_name() -> None:
+    scaled = ag.primitive("$x", name="scaled", x=lambda g: g)(lambda x, *, times=2.0: x * times)
+    x = ag.Tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"scaled takes no such keyword argument .*: often; it"):
+        scaled(x, often=3.0)
+    with pytest.raises(TypeError, match=r"scaled takes no such .*: times; .* and no Tensors there"):
+        scaled(x, times=ag.Tensor(3.0))
+
+
 def test_out_is_no_static() -> None:
     @ag.primitive("$x")
     def written(x: Array, *, out: Array) -> Array:
