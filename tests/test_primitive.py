@@ -191,6 +191,11 @@ def test_a_single_operand_may_be_anything_that_numpy_takes(value: Any) -> None:
     np.testing.assert_array_equal(ag.relu(value), np.maximum(value, 0))
 
 
+def test_a_list_is_an_array_before_the_kernel_sees_it() -> None:
+    double = ag.primitive("2 $x", name="double", x=lambda g: 2 * g)(lambda x: x * 2)
+    np.testing.assert_array_equal(double([1.0, 2.0]), [2.0, 4.0])
+
+
 def test_a_tensor_at_any_place_makes_it_a_call_on_tensors() -> None:
     where = implementations[np.less]
     assert isinstance(where(1.0, ag.Tensor(2.0)), ag.Tensor)
