@@ -22,6 +22,7 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
+import pytest
 
 import autograd_mini as ag
 from autograd_mini import activations, functional, numpy_functions
@@ -1289,3 +1290,32 @@ FURTHER_ROWS = [
 ]
 
 CASES = [*CORE_ROWS, *NN_ROWS, *IMAGE_ROWS, *FURTHER_ROWS]
+
+
+# ---- tests of all rows --------------------------------------------------------------------------
+
+
+def every(
+    rows: Iterable[tuple[Any, ...]], group: Callable[[Any], str] = lambda case: case.op.name
+) -> Callable[[Callable[..., None]], Any]:
+    """Make what holds for a row a test of all rows with the same op, and name the one that fails.
+
+    A test of its own for each row costs more than most rows do.
+    """
+    groups: dict[str, list[tuple[Any, ...]]] = {}
+    for row in rows:
+        groups.setdefault(group(row[0]), []).append(row)
+
+    def tests(holds: Callable[..., None]) -> Any:
+        def test(op: str) -> None:
+            for row in groups[op]:
+                try:
+                    holds(*row)
+                except Exception as error:
+                    error.add_note(f"{op}: {', '.join(map(str, row[1:] or row))}")
+                    raise
+
+        test.__name__, test.__doc__ = holds.__name__, holds.__doc__
+        return pytest.mark.parametrize("op", groups)(test)
+
+    return tests

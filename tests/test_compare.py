@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import one_hidden_layer
 
 import autograd_mini as ag
 from autograd_mini.check import Comparison
@@ -24,21 +25,7 @@ class Lecture:
     """One hidden layer with tanh and the logistic loss, and the six equations of the lecture."""
 
     def __init__(self, dtype: Any = float, m: int = M) -> None:
-        rng = np.random.default_rng(0)
-        self.X = rng.normal(size=(3, m)).astype(dtype)
-        self.Y = (np.arange(m) % 2.0).reshape(1, m).astype(dtype)
-        shapes = {"W1": (4, 3), "b1": (4, 1), "W2": (1, 4), "b2": (1, 1)}
-        parameters = {name: rng.normal(size=shape).astype(dtype) for name, shape in shapes.items()}
-        self.W1, self.b1, self.W2, self.b2 = (
-            ag.Tensor(x, requires_grad=True) for x in parameters.values()
-        )
-        self.m = m
-        self.Z1 = self.W1 @ self.X + self.b1
-        self.A1 = np.tanh(self.Z1)
-        self.Z2 = self.W2 @ self.A1 + self.b2
-        self.A2 = ag.sigmoid(self.Z2)
-        Y, A2 = self.Y, self.A2
-        self.J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
+        vars(self).update(one_hidden_layer(m=m, dtype=dtype))
 
     @property
     def names(self) -> dict[str, Any]:
@@ -734,6 +721,7 @@ def test_hostile_names_do_no_harm(hostile: str) -> None:
     assert "a\nb" not in str(by_key)
 
 
+@pytest.mark.slow
 def test_a_deep_graph_without_names_is_judged_and_explained() -> None:
     W = ag.Tensor(np.random.default_rng(0).standard_normal((3, 3)) / 2, requires_grad=True)
     h: Any = np.ones((3, 2))

@@ -170,12 +170,14 @@ def test_short_demo_prints_all_gradients_and_writes_all_pictures(
     assert "Z1 where A1 belongs" in (folder / "backprop.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_demo_draws_without_graphviz_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda program, *rest, **options: None)
     assert cli.main(["demo", "--out", str(tmp_path), "--steps", "1"]) == 0
     assert ElementTree.parse(tmp_path / "graph.svg").getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow
 def test_demo_writes_the_same_bytes_each_time_also_over_its_own_files(tmp_path: Path) -> None:
     runs = []
     for _ in range(2):
@@ -184,6 +186,7 @@ def test_demo_writes_the_same_bytes_each_time_also_over_its_own_files(tmp_path: 
     assert runs[0] == runs[1]
 
 
+@pytest.mark.slow
 def test_full_demo_reaches_95_percent_on_the_held_out_images(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

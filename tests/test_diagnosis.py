@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pytest
+from networks import data, one_hidden_layer
 
 import autograd_mini as ag
 from autograd_mini.check import derivation, diagnosis, shapes
@@ -60,20 +61,9 @@ def hidden(
     g: Callable[[Any], Any] = np.tanh, sizes: tuple[int, int, int] = (3, 4, 1), m: int = 5
 ) -> Network:
     """One hidden layer, a sigmoid, the logistic loss; examples in columns."""
-    rng = np.random.default_rng(1)
-    n0, n1, n2 = sizes
-    X, Y = rng.normal(size=(n0, m)), (np.arange(n2 * m).reshape(n2, m) % 3 == 0) * 1.0
-    mask = rng.normal(size=(n1, m))
-    W1, b1 = parameter(rng, n1, n0), parameter(rng, n1, 1)
-    W2, b2 = parameter(rng, n2, n1), parameter(rng, n2, 1)
-    Z1 = W1 @ X + b1
-    A1 = g(Z1)
-    Z2 = W2 @ A1 + b2
-    A2 = ag.sigmoid(Z2)
-    J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
-    names = {"X": X, "Y": Y, "mask": mask, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
-    names |= {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2}
-    return Network(J, "dZ2 dW2 db2 dA1 dZ1 dW1 db1", **names, m=m)
+    names = one_hidden_layer(g, sizes, m)
+    J = names.pop("J")
+    return Network(J, "dZ2 dW2 db2 dA1 dZ1 dW1 db1", **names, mask=data(sizes[1], m, seed=2))
 
 
 def square() -> Network:
@@ -540,6 +530,7 @@ def test_the_published_diagonal_of_softmax_is_named() -> None:
 # ---- the numbers to reach ------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_line_and_cause_are_found_in_a_sample_of_planted_mistakes() -> None:
     result = score(sampled(planted("visible", 0), 300, 0))
     line, cause = result.total.shares()
@@ -548,12 +539,14 @@ def test_line_and_cause_are_found_in_a_sample_of_planted_mistakes() -> None:
     assert cause >= CAUSE == 0.95
 
 
+@pytest.mark.slow
 def test_both_of_two_mistakes_are_found_in_a_sample_of_pairs() -> None:
     result = score(sampled(planted_pairs(0), 150, 0))
     assert result.pairs.cases == 150
     assert result.pairs.shares()[1] >= PAIR == 0.9
 
 
+@pytest.mark.slow
 def test_right_derivations_in_all_conventions_are_never_called_wrong() -> None:
     result = score(islice(right(0), 300))
     assert result.right == 300

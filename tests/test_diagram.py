@@ -757,6 +757,7 @@ def test_too_many_boxes_are_refused_with_counts_and_options():
         assert text in str(error.value)
 
 
+@pytest.mark.slow
 def test_a_chain_of_fifty_thousand_ops_does_not_recurse():
     x = ag.Tensor(1.0, requires_grad=True, name="x")
     y = x

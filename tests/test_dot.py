@@ -212,7 +212,8 @@ def test_dot_and_the_built_in_layout_show_the_same_on_200_random_graphs():
         try:
             by_dot = sanitised(run_dot(dot_of(diagram).source, "svg")).decode()
         except RuntimeError as error:
-            if "status -" not in str(error):  # Graphviz 2.43 aborts now and then
+            # Graphviz 2.43 now and then aborts, or gives up on an arrow
+            if not re.search("status -|triangulation failed", str(error)):
                 raise
             crashed += 1
         else:

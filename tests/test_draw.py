@@ -16,6 +16,7 @@ import graphviz
 import numpy as np
 import pytest
 from hostile import ABORTING, GARBAGE, HANGING, NAMES, dot_in
+from networks import one_hidden_layer, recorded
 
 import autograd_mini as ag
 from autograd_mini.draw import dot
@@ -34,25 +35,6 @@ def a_run(name="w"):
         loss = np.sum(z * z) / 2
         loss.backward()
     return run.name({"x": x, "z": z, "loss": loss})
-
-
-def one_hidden_layer():
-    """The network of the lecture: tanh, sigmoid, the logistic loss, examples in columns."""
-    rng = np.random.default_rng(1)
-    X, Y = rng.normal(size=(2, 400)), rng.integers(0, 2, (1, 400)) * 1.0
-    W1 = ag.Tensor(rng.normal(size=(4, 2)), requires_grad=True)
-    b1 = ag.Tensor(np.zeros((4, 1)), requires_grad=True)
-    W2 = ag.Tensor(rng.normal(size=(1, 4)), requires_grad=True)
-    b2 = ag.Tensor(np.zeros((1, 1)), requires_grad=True)
-    with ag.trace() as run:
-        Z1 = W1 @ X + b1
-        A1 = np.tanh(Z1)
-        Z2 = W2 @ A1 + b2
-        A2 = ag.sigmoid(Z2)
-        J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / 400
-        J.backward()
-    names = {"X": X, "Y": Y, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
-    return run.name(names | {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2, "J": J})
 
 
 def boxes(svg):
@@ -116,7 +98,8 @@ def test_the_graph_is_there_for_the_graphviz_package():
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_network_with_one_hidden_layer_is_at_most_1200_pixels_wide(engine):
-    root = ET.fromstring(ag.draw(one_hidden_layer(), engine=engine).svg)
+    run = recorded(one_hidden_layer, sizes=(2, 4, 1), m=400)
+    root = ET.fromstring(ag.draw(run, engine=engine).svg)
     assert float(root.get("width")) <= 1200
 
 
@@ -145,9 +128,9 @@ def test_a_hostile_name_is_text_in_every_output(name, engine):
 PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
-import hashlib, test_draw
+import hashlib, networks, test_draw
 import autograd_mini as ag
-for what in (test_draw.one_hidden_layer(), test_draw.a_run()):
+for what in (networks.recorded(networks.one_hidden_layer), test_draw.a_run()):
     for engine in {engines}:
         drawing = ag.draw(what, engine=engine, derivatives=True)
         for text in (drawing.source, drawing.svg, drawing.text):

@@ -55,6 +55,7 @@ def test_first_line_is_the_command_that_runs_it(script: Path) -> None:
     assert first.endswith(".")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", NUMBERED, ids=lambda script: script.stem)
 def test_a_folder_that_cannot_be_written_is_found_out_before_anything_else(
     script: Path, tmp_path: Path

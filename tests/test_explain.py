@@ -9,6 +9,18 @@ import pytest
 from hostile import NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import (
+    data,
+    layers,
+    logistic,
+    neuron,
+    one_hidden_layer,
+    recorded,
+    regularised,
+    rows,
+    softmax,
+    tensors,
+)
 
 import autograd_mini as ag
 from autograd_mini import nn
@@ -17,17 +29,6 @@ from autograd_mini.explain.explanation import Explanation
 from autograd_mini.symbols import Symbol, write
 
 Array = Any
-
-
-def tensors(*shapes: tuple[int, ...], seed: int = 0) -> list[ag.Tensor]:
-    """Parameters."""
-    rng = np.random.default_rng(seed)
-    return [ag.Tensor(rng.standard_normal(shape), requires_grad=True) for shape in shapes]
-
-
-def data(*shape: int) -> Array:
-    """Numbers that are no parameters."""
-    return np.random.default_rng(1).standard_normal(shape)
 
 
 #: Ops that code has no name for.
@@ -87,21 +88,6 @@ def formulas(explanation: Explanation, phase: str = "backward") -> list[str]:
 # ---- the courses' systems -----------------------------------------------------------------------
 
 
-def columns(activation: Any = np.tanh, sigmoid: Any = ag.sigmoid, mean: bool = False) -> ag.Trace:
-    """One hidden layer, examples in columns."""
-    W1, b1, W2, b2 = tensors((4, 3), (4, 1), (1, 4), (1, 1))
-    X, Y, m = data(3, 5), np.array([[0.0, 1, 1, 0, 1]]), 5
-    with ag.trace() as run:
-        Z1 = W1 @ X + b1
-        A1 = activation(Z1)
-        Z2 = W2 @ A1 + b2
-        A2 = sigmoid(Z2)
-        losses = Y * np.log(A2) + (1 - Y) * np.log(1 - A2)
-        J = -np.mean(losses) if mean else -np.sum(losses) / m
-    del losses
-    return run.name(locals())
-
-
 THE_FOUR = ["Z1 = W1 X + b1", "A1 = tanh(Z1)", "Z2 = W2 A1 + b2", "A2 = sigmoid(Z2)"]
 THE_SIX = [
     "dZ2 = A2 - Y",
@@ -113,15 +99,11 @@ THE_SIX = [
 ]
 
 
-def logistic(z: Array) -> Array:
-    """The sigmoid, written out."""
-    return 1 / (1 + np.exp(-z))
-
-
 @pytest.mark.parametrize("mean", [False, True])
 @pytest.mark.parametrize("sigmoid", [ag.sigmoid, logistic])
 def test_one_hidden_layer_gives_the_four_and_the_six_equations(sigmoid: Any, mean: bool) -> None:
-    explanation = assert_lines_are_right(columns(sigmoid=sigmoid, mean=mean), simplify=True)
+    run = recorded(one_hidden_layer, sigmoid=sigmoid, mean=mean)
+    explanation = assert_lines_are_right(run, simplify=True)
     assert formulas(explanation, "forward")[:4] == THE_FOUR
     assert formulas(explanation) == THE_SIX
     assert "dZ2: sigmoid followed by cross-entropy; differs by" in str(explanation)
@@ -138,31 +120,21 @@ def test_one_hidden_layer_gives_the_four_and_the_six_equations(sigmoid: Any, mea
     ],
 )
 def test_hidden_layers_have_the_slopes_of_their_activations(activation: Any, slope: str) -> None:
-    explanation = assert_lines_are_right(columns(activation), simplify=True)
+    explanation = assert_lines_are_right(recorded(one_hidden_layer, activation), simplify=True)
     assert formulas(explanation)[3] == f"dZ1 = (W2^T dZ2) (.) {slope}"
 
 
 def test_as_computed_each_simpler_form_stands_behind_with_its_proof() -> None:
-    text = str(assert_lines_are_right(columns()))
+    text = str(assert_lines_are_right(recorded(one_hidden_layer)))
     assert "dZ2 = dA2 (.) A2 (.) (1 - A2)" in text
     assert "= (1 / m) (A2 - Y) " in text
     assert "sigmoid followed by cross-entropy; differs by" in text
     assert "dZ1 = (W2^T dZ2) (.) (1 - A1^2)" in text
 
 
-def neuron() -> ag.Trace:
-    """The smallest network, one example."""
-    w1, w2, b = (ag.Tensor(x, requires_grad=True) for x in (0.8, 0.5, -0.6))
-    x1, x2, y = np.array(1.5), np.array(-2.0), np.array(1.0)
-    with ag.trace() as run:
-        z = w1 * x1 + w2 * x2 + b
-        a = logistic(z)
-        L = -(y * np.log(a) + (1 - y) * np.log(1 - a))
-    return run.name(locals())
-
-
 def test_the_neuron_has_its_three_steps() -> None:
-    explanation = assert_lines_are_right(neuron(), ["a", "z", "w1", "w2", "b"], simplify=True)
+    wrt = ["a", "z", "w1", "w2", "b"]
+    explanation = assert_lines_are_right(recorded(neuron), wrt, simplify=True)
     assert formulas(explanation) == [
         "da = (1 - y) / (1 - a) - y / a",
         "dz = a - y",
@@ -170,32 +142,6 @@ def test_the_neuron_has_its_three_steps() -> None:
         "dw2 = dz x2",
         "dw1 = dz x1",
     ]
-
-
-def softmax(A: Array) -> Array:
-    """Of rows, written out."""
-    E = np.exp(A - np.max(A, axis=1, keepdims=True))
-    return E / np.sum(E, axis=1, keepdims=True)
-
-
-def rows(loss: str, function: Any = softmax) -> ag.Trace:
-    """Two layers, examples in rows."""
-    W1, B1, W2, B2 = tensors((4, 3), (1, 3), (3, 2), (1, 2))
-    X0, y, n = data(5, 4), np.array([0, 1, 1, 0, 1]), 5
-    t = np.eye(2)[y]
-    with ag.trace() as run:
-        A1 = X0 @ W1 + B1
-        X1 = np.maximum(A1, 0)
-        A2 = X1 @ W2 + B2
-        if loss == "squared":
-            L = np.sum((A2 - t) ** 2) / (2 * n)
-        else:
-            X2 = function(A2)
-            L = -np.sum(t * np.log(X2))
-            if loss == "labels":
-                L = -np.mean(np.log(X2[np.arange(n), y]))
-    hidden = "t" if loss == "labels" else "y"
-    return run.name({name: x for name, x in locals().items() if name != hidden})
 
 
 @pytest.mark.parametrize(
@@ -210,7 +156,7 @@ def rows(loss: str, function: Any = softmax) -> ag.Trace:
 def test_rows_have_delta_and_its_products(
     loss: str, delta: str, constant: str, function: Any
 ) -> None:
-    run = rows(loss, function)
+    run = recorded(rows, loss, function)
     explanation = assert_lines_are_right(run, simplify=True)
     assert formulas(explanation) == [
         f"dA2 = {delta}",
@@ -224,49 +170,13 @@ def test_rows_have_delta_and_its_products(
     assert f"dA2: {why}; differs by" in str(explanation)
 
 
-def week5() -> ag.Trace:
-    """K sigmoid outputs, regularised."""
-    Theta1, Theta2 = tensors((4, 4), (3, 5))
-    X, Y = data(3, 6), np.eye(3)[:, [0, 1, 2, 2, 1, 0]]
-    m, lambda_ = 6, 0.7
-    ones = np.ones((1, m))
-    with ag.trace() as run:
-        a1 = np.concatenate([ones, X])
-        z2 = Theta1 @ a1
-        a2 = np.concatenate([ones, ag.sigmoid(z2)])
-        z3 = Theta2 @ a2
-        h = ag.sigmoid(z3)
-        J = -np.sum(Y * np.log(h) + (1 - Y) * np.log(1 - h)) / m
-        J = J + lambda_ / (2 * m) * (np.sum(Theta1[:, 1:] ** 2) + np.sum(Theta2[:, 1:] ** 2))
-    return run.name(locals())
-
-
 def test_the_bias_column_is_not_regularised() -> None:
-    assert formulas(assert_lines_are_right(week5(), simplify=True)) == [
+    assert formulas(assert_lines_are_right(recorded(regularised), simplify=True)) == [
         "dz3 = h - Y",
         "dTheta2 = (lambda_ / m) [0, Theta2[:, 1:]] + (1 / m) dz3 a2^T",
         "dz2 = (Theta2^T dz3)[1:5] (.) sigmoid(z2) (.) (1 - sigmoid(z2))",
         "dTheta1 = (lambda_ / m) [0, Theta1[:, 1:]] + (1 / m) dz2 a1^T",
     ]
-
-
-def layers(loss: str) -> ag.Trace:
-    """Modules and fused losses."""
-    rng = np.random.default_rng(0)
-    model = nn.Sequential(nn.Linear(4, 3, rng=rng), nn.Tanh(), nn.Linear(3, 2, rng=rng))
-    X, y = data(5, 4), np.array([0, 1, 1, 0, 1])
-    T = np.eye(2)[y]
-    with ag.trace() as run:
-        Z = model(X)
-        if loss == "labels":
-            J = nn.functional.cross_entropy(Z, y)
-        elif loss == "one-hot":
-            J = nn.functional.cross_entropy(Z, T)
-        elif loss == "sigmoid":
-            J = nn.functional.binary_cross_entropy_with_logits(Z, T)
-        else:
-            J = nn.functional.mse_loss(Z, T)
-    return run.name(locals())
 
 
 @pytest.mark.parametrize(
@@ -279,7 +189,8 @@ def layers(loss: str) -> ag.Trace:
     ],
 )
 def test_fused_losses_have_their_famous_derivatives(loss: str, delta: str) -> None:
-    assert formulas(assert_lines_are_right(layers(loss), simplify=True))[0] == f"dZ = {delta}"
+    explanation = assert_lines_are_right(recorded(layers, loss), simplify=True)
+    assert formulas(explanation)[0] == f"dZ = {delta}"
 
 
 # ---- right for any run --------------------------------------------------------------------------
@@ -377,7 +288,7 @@ def test_a_form_that_holds_by_coincidence_only_is_not_shown() -> None:
 
 
 def test_without_a_second_point_nothing_is_guessed() -> None:
-    run = columns()
+    run = recorded(one_hidden_layer)
     run["A2"].call.run = lambda x: x  # type: ignore[union-attr, method-assign]
     explanation = assert_lines_are_right(run, simplify=True)
     assert not explanation.steps
@@ -388,19 +299,19 @@ def test_without_a_second_point_nothing_is_guessed() -> None:
 
 
 def test_only_the_lines_that_are_needed_appear() -> None:
-    explanation = explain(columns(), ["W2"], simplify=True)
+    explanation = explain(recorded(one_hidden_layer), ["W2"], simplify=True)
     assert formulas(explanation) == ["dZ2 = A2 - Y", "dW2 = (1 / m) dZ2 A1^T"]
     assert [line.name for line in explanation.lines][:5] == ["Z1", "A1", "Z2", "A2", "J"]
 
 
 def test_a_gradient_that_is_asked_for_is_the_gradient_itself() -> None:
-    explanation = assert_lines_are_right(columns(), ["Z2", "W1"], simplify=True)
+    explanation = assert_lines_are_right(recorded(one_hidden_layer), ["Z2", "W1"], simplify=True)
     assert formulas(explanation)[0] == "dZ2 = (1 / m) (A2 - Y)"
 
 
 def test_strangers_are_refused() -> None:
     with pytest.raises(KeyError, match="W7"):
-        explain(columns(), ["W7"])
+        explain(recorded(one_hidden_layer), ["W7"])
     with pytest.raises(ValueError, match="nothing to differentiate"):
         explain(ag.trace(lambda: None))
 
@@ -444,16 +355,16 @@ def test_names_that_occur_twice_and_values_without_a_name_are_told_apart() -> No
 
 
 def test_numbers_stand_behind_the_formulas() -> None:
-    text = str(explain(neuron(), numbers=True, simplify=True))
+    text = str(explain(recorded(neuron), numbers=True, simplify=True))
     assert "\n    = 0.8 * 1.5 + 0.5 * (-2) + (-0.6)\n    = -0.4\n" in text
     assert "\n      = 0.4013 - 1\n      = -0.5987\n" in text
-    large = str(explain(columns(), numbers=True))
+    large = str(explain(recorded(one_hidden_layer), numbers=True))
     assert "= (4 x 5, norm " in large
-    assert r"\begin{pmatrix}" in explain(columns(), numbers=True).latex
+    assert r"\begin{pmatrix}" in explain(recorded(one_hidden_layer), numbers=True).latex
 
 
 def test_a_notebook_gets_latex_and_text() -> None:
-    explanation = explain(columns(), simplify=True)
+    explanation = explain(recorded(one_hidden_layer), simplify=True)
     bundle = explanation._repr_mimebundle_()
     assert bundle["text/plain"] == str(explanation)
     assert explanation.latex in bundle["text/latex"] == explanation._repr_latex_()
@@ -532,9 +443,9 @@ def test_the_neuron_of_plain_numbers_reads_like_that_of_arrays() -> None:
     with ag.trace() as run:
         z = w1 * x1 + w2 * x2 + b
         a = logistic(z)
-        L = -(y * np.log(a) + (1 - y) * np.log(1 - a))
+        J = -(y * np.log(a) + (1 - y) * np.log(1 - a))
     explanation = assert_lines_are_right(run.name(locals()), [a, z, w1, w2, b], simplify=True)
-    other = assert_lines_are_right(neuron(), ["a", "z", "w1", "w2", "b"], simplify=True)
+    other = assert_lines_are_right(recorded(neuron), ["a", "z", "w1", "w2", "b"], simplify=True)
     assert formulas(explanation, "forward") == formulas(other, "forward")
     assert formulas(explanation) == formulas(other)
     assert {*explanation.quantities} == {"w1", "w2", "b", "x1", "x2", "y"}
@@ -790,14 +701,14 @@ def test_names_that_were_made_up_are_explained() -> None:
 
 
 def test_one_thing_needs_no_list() -> None:
-    run = columns()
+    run = recorded(one_hidden_layer)
     assert formulas(explain(run, "W2")) == formulas(explain(run, ["W2"]))
     assert formulas(explain(run, run["W2"])) == formulas(explain(run, ["W2"]))
 
 
 def test_nothing_to_differentiate_by_is_an_error() -> None:
     with pytest.raises(ValueError, match="wrt is empty"):
-        explain(columns(), [])
+        explain(recorded(one_hidden_layer), [])
 
 
 def test_a_name_of_several_things_is_refused() -> None:

@@ -12,37 +12,16 @@ import numpy as np
 import pytest
 from browser import chromium, complaints, opened, requested  # noqa: F401 - a fixture
 from hostile import NAMES
+from networks import one_hidden_layer
+from networks import recorded as run_of
 
 import autograd_mini as ag
 from autograd_mini import nn, optim
 from autograd_mini.explore import explore
 from autograd_mini.trace import Trace
 
+pytestmark = pytest.mark.browser
 PARTS = Path(ag.__file__).parent / "explore"
-
-
-def network() -> Trace:
-    """The lecture's network with one hidden layer."""
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(3, 5))
-    Y = np.array([[1.0, 0, 1, 1, 0]])
-    m = 5
-    W1 = ag.Tensor(rng.normal(size=(4, 3)), requires_grad=True)
-    b1 = ag.Tensor(np.zeros((4, 1)), requires_grad=True)
-    W2 = ag.Tensor(rng.normal(size=(1, 4)), requires_grad=True)
-    b2 = ag.Tensor(np.zeros((1, 1)), requires_grad=True)
-    with ag.trace() as run:
-        Z1 = W1 @ X + b1
-        A1 = np.tanh(Z1)
-        Z2 = W2 @ A1 + b2
-        A2 = ag.sigmoid(Z2)
-        J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
-        J.backward()
-    run.name(
-        {"X": X, "Y": Y, "m": m, "W1": W1, "b1": b1, "W2": W2, "b2": b2}
-        | {"Z1": Z1, "A1": A1, "Z2": Z2, "A2": A2, "J": J}
-    )
-    return run
 
 
 def by_hand(run: Trace) -> dict[str, np.ndarray]:
@@ -55,7 +34,7 @@ def by_hand(run: Trace) -> dict[str, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def run() -> Trace:
-    return network()
+    return run_of(one_hidden_layer)
 
 
 @pytest.fixture(scope="module")

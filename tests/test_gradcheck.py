@@ -52,12 +52,11 @@ SMOOTH: dict[str, Function] = {
 }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("magnitude", [1e-8, 1e-4, 1e-2, 1, 1e2, 1e4, 1e8])
 @pytest.mark.parametrize("name", SMOOTH)
-def test_right_gradient_passes_at_every_magnitude(name: str, magnitude: float, dtype: type) -> None:
-    x = (np.random.default_rng(3).standard_normal(5) * magnitude).astype(dtype)
-    assert gradcheck(SMOOTH[name], x).ok
+def test_right_gradient_passes_at_every_magnitude(name: str) -> None:
+    for magnitude, dtype in itertools.product([1e-8, 1e-4, 1e-2, 1, 1e2, 1e4, 1e8], DTYPES):
+        x = (np.random.default_rng(3).standard_normal(5) * magnitude).astype(dtype)
+        assert gradcheck(SMOOTH[name], x).ok, (magnitude, dtype)
 
 
 def network(W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
@@ -162,16 +161,15 @@ WRONG: dict[str, Function] = {
 SEEN = ["linear", "squares", "norm", "cubes", "inverse", "array"]
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("magnitude", [1e-8, 1e-2, 1, 1e4, 1e8])
 @pytest.mark.parametrize("mistake", WRONG)
 @pytest.mark.parametrize("name", SEEN)
-def test_wrong_rule_is_never_right(name: str, mistake: str, magnitude: float, dtype: type) -> None:
-    if mistake == "missing term":
-        magnitude = 1  # else the term is negligible or all there is
+def test_wrong_rule_is_never_right(name: str, mistake: str) -> None:
     mutated = through(WRONG[mistake])
-    x = (np.array([0.3, -1.1, 0.7, 0.2, -0.9]) * magnitude).astype(dtype)
-    assert not gradcheck(lambda x: SMOOTH[name](mutated(x)), x)
+    # at another magnitude the missing term is negligible or all there is
+    magnitudes = [1.0] if mistake == "missing term" else [1e-8, 1e-2, 1, 1e4, 1e8]
+    for magnitude, dtype in itertools.product(magnitudes, DTYPES):
+        x = (np.array([0.3, -1.1, 0.7, 0.2, -0.9]) * magnitude).astype(dtype)
+        assert not gradcheck(lambda x: SMOOTH[name](mutated(x)), x), (magnitude, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

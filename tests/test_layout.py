@@ -6,10 +6,12 @@ import random
 import sys
 from itertools import combinations, pairwise
 
+import networks
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from networks import recorded
 
 import autograd_mini as ag
 from autograd_mini import nn
@@ -37,25 +39,15 @@ def neuron():
     return run.name({"w1": w1, "w2": w2, "b": b, "x1": x1, "x2": x2, "y": y})
 
 
+def one_hidden_layer():
+    return recorded(networks.one_hidden_layer, sizes=(2, 4, 1), m=400)
+
+
 def square_by_hand():
     a = ag.Tensor(3.0, requires_grad=True, name="a")
     with ag.trace() as run:
         (a * a + a).backward()
     return run
-
-
-def one_hidden_layer():
-    rng = np.random.default_rng(0)
-    X, Y = rng.normal(size=(2, 400)), (rng.random((1, 400)) > 0.5) * 1.0
-    W1, b1, W2, b2 = parameter(4, 2), parameter(4, 1), parameter(1, 4), parameter(1, 1)
-    with ag.trace() as run:
-        Z1 = W1 @ X + b1
-        A1 = np.tanh(Z1)
-        Z2 = W2 @ A1 + b2
-        A2 = ag.sigmoid(Z2)
-        J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / 400
-        J.backward()
-    return run.name(locals())
 
 
 def classifier():

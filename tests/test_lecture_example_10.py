@@ -26,6 +26,7 @@ def accuracies(printed: str) -> list[float]:
     return [float(found) for found in re.findall(r"^  accuracy (\S+)% of", printed, re.MULTILINE)]
 
 
+@pytest.mark.slow
 def test_without_the_files_it_says_where_they_come_from_and_trains_on_what_ships(
     tmp_path: Path,
 ) -> None:
@@ -44,6 +45,7 @@ def test_without_the_files_it_says_where_they_come_from_and_trains_on_what_ships
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (SHARED / "ex4data1.npz").is_file() or not (SHARED / "ex4weights.mat").is_file(),
     reason="the files of the course's exercise 4 are not at hand, and may not be redistributed",
@@ -88,6 +90,7 @@ def test_without_a_library_it_says_at_once_what_to_install(tmp_path: Path, libra
     assert done.stderr == f"{library} is not installed: pip install 'autograd-mini[examples]'\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["ex4data1.npz", "ex4weights.mat"])
 @pytest.mark.parametrize("kept", [0, 100])
 def test_a_truncated_file_is_named(tmp_path: Path, name: str, kept: int) -> None:
@@ -101,6 +104,7 @@ def test_a_truncated_file_is_named(tmp_path: Path, name: str, kept: int) -> None
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -27,6 +27,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProces
     return done
 
 
+@pytest.mark.slow
 def test_the_gradients_agree_three_ways(done: subprocess.CompletedProcess[str]) -> None:
     rows = re.findall(r"^(d[WB][123]) .*\) +(\S+) +(\S+)$", done.stdout, re.MULTILINE)
     assert [name for name, _, _ in rows] == ["dW1", "dW2", "dW3", "dB1", "dB2", "dB3"]
@@ -34,6 +35,7 @@ def test_the_gradients_agree_three_ways(done: subprocess.CompletedProcess[str]) 
     assert max(float(numerical) for _, _, numerical in rows) < 1e-8
 
 
+@pytest.mark.slow
 def test_gradient_descent_by_hand_and_with_modules_gives_the_same_losses(
     done: subprocess.CompletedProcess[str],
 ) -> None:
@@ -44,6 +46,7 @@ def test_gradient_descent_by_hand_and_with_modules_gives_the_same_losses(
     assert losses == sorted(losses, reverse=True)
 
 
+@pytest.mark.slow
 def test_in_cross_validation_it_is_as_good_as_scikit_learn(
     done: subprocess.CompletedProcess[str],
 ) -> None:

@@ -47,6 +47,7 @@ def three_ways(text: str) -> list[str]:
     return [row[0] for row in rows]
 
 
+@pytest.mark.slow
 def test_iris_by_hand_and_by_layers_and_what_matters(tmp_path: Path) -> None:
     text = printed("05_iris.py", tmp_path)
     assert three_ways(text) == ["dW1", "dW2", "dW3", "dB1", "dB2", "dB3"]
@@ -72,6 +73,7 @@ def test_iris_by_hand_and_by_layers_and_what_matters(tmp_path: Path) -> None:
     assert percent(r"standardised", validated) >= 95
 
 
+@pytest.mark.slow
 @needs_titanic
 def test_titanic_beats_the_simple_answers_in_cross_validation(tmp_path: Path) -> None:
     text = printed("06_titanic.py", tmp_path, "--data", str(SHARED), "--csv", "predictions.csv")
@@ -104,6 +106,7 @@ def test_titanic_without_its_files_says_where_they_come_from_and_what_to_do(tmp_
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--lenet"]], ids=["network", "LeNet"])
 def test_mnist_runs_in_a_fresh_clone_on_the_digits_that_ship(
     options: list[str], tmp_path: Path
@@ -116,6 +119,7 @@ def test_mnist_runs_in_a_fresh_clone_on_the_digits_that_ship(
     assert percent(r"\n(?=.*% of the 359 test images)", text) >= 80
 
 
+@pytest.mark.slow
 @needs_mnist
 def test_mnist_learns_from_four_thousand_images(tmp_path: Path) -> None:
     text = printed("07_mnist.py", tmp_path, "--data", str(SHARED))
@@ -143,6 +147,7 @@ def test_without_pooch_nothing_is_downloaded_and_it_says_what_to_install(
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_the_grid_search_tries_all_and_tests_once_on_digits_put_away(tmp_path: Path) -> None:
     text = printed("09_grid_search.py", tmp_path)
     assert three_ways(text) == ["dW1", "dB1", "dW2", "dB2"]

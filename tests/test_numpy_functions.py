@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from cases import every
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -458,7 +459,7 @@ JOINING = [
 ]
 
 ROWS = [*ELEMENT_BY_ELEMENT, *REDUCTIONS, *PRODUCTS, *SHAPES, *PLACES, *JOINING]
-every_row = pytest.mark.parametrize("case", ROWS, ids=repr)
+every_row = every([(row,) for row in ROWS], lambda row: row.function.__name__)
 
 
 # ---- what holds for every row -------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import in_columns
 
 import autograd_mini as ag
 from autograd_mini.check import good_point, point_quality
@@ -18,14 +19,8 @@ Arrays = dict[str, np.ndarray[Any, Any]]
 def kinds(point: Arrays, activation: Any = np.tanh, lam: float = 0.7) -> list[str]:
     """The blind spots of a network with one hidden layer at a point."""
     X, Y = point["X"], point["Y"]
-    m = X.shape[1]
     W1, b1, W2, b2 = (ag.Tensor(point[n], requires_grad=True) for n in ("W1", "b1", "W2", "b2"))
-    Z1 = W1 @ X + b1
-    A1 = activation(Z1)
-    Z2 = W2 @ A1 + b2
-    A2 = ag.sigmoid(Z2)
-    penalty = lam * (np.sum(W1**2) + np.sum(W2**2))
-    J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m + penalty
+    J = in_columns(X, Y, W1, b1, W2, b2, activation)["J"] + lam * (np.sum(W1**2) + np.sum(W2**2))
     report = point_quality(J)
     assert bool(report) == (not report.blind_spots)
     assert json.loads(json.dumps(report.to_dict()))["ok"] == report.ok

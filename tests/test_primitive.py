@@ -69,6 +69,15 @@ def test_statics_have_their_defaults_in_kernel_and_rule() -> None:
     assert x.grad.item() == 7.0
 
 
+def test_unknown_statics_and_tensors_among_them_are_refused_by_name() -> None:
+    scaled = ag.primitive("$x", name="scaled", x=lambda g: g)(lambda x, *, times=2.0: x * times)
+    x = ag.Tensor([1.0], requires_grad=True)
+    with pytest.raises(TypeError, match=r"scaled takes no such keyword argument .*: often; it"):
+        scaled(x, often=3.0)
+    with pytest.raises(TypeError, match=r"scaled takes no such .*: times; .* and no Tensors there"):
+        scaled(x, times=ag.Tensor(3.0))
+
+
 def test_out_is_no_static() -> None:
     @ag.primitive("$x")
     def written(x: Array, *, out: Array) -> Array:
@@ -180,6 +189,11 @@ def test_on_arrays_an_op_is_its_kernel() -> None:
 @pytest.mark.parametrize("value", [1, 1.0, True, [1.0], (1, 2), [[1], [2]]])
 def test_a_single_operand_may_be_anything_that_numpy_takes(value: Any) -> None:
     np.testing.assert_array_equal(ag.relu(value), np.maximum(value, 0))
+
+
+def test_a_list_is_an_array_before_the_kernel_sees_it() -> None:
+    double = ag.primitive("2 $x", name="double", x=lambda g: 2 * g)(lambda x: x * 2)
+    np.testing.assert_array_equal(double([1.0, 2.0]), [2.0, 4.0])
 
 
 def test_a_tensor_at_any_place_makes_it_a_call_on_tensors() -> None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from cases import CASES, Case
+from cases import CASES, Case, every
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -259,7 +259,7 @@ def test_a_network_of_convolutions_can_be_replayed() -> None:
 # ---- each op ------------------------------------------------------------------------------------
 
 EXAMPLES = [
-    pytest.param(case, example, id=f"{case.op.name} {example}")
+    (case, example)
     for case in CASES
     for example in case.examples
     if "key" not in case.op.statics or case.op.operands[0] != "value"
@@ -272,7 +272,7 @@ def drawn(case: Case, example: Any, seed: int) -> list[Array]:
     return [domain(rng, shape) for domain, shape in example.specifications]
 
 
-@pytest.mark.parametrize(("case", "example"), EXAMPLES)
+@every(EXAMPLES)
 def test_each_op_and_its_gradient_are_replayed_on_other_numbers(case: Case, example: Any) -> None:
     cotangents = np.random.default_rng(5).standard_normal
     truths = any(x.dtype == bool for x in drawn(case, example, 0)[1:])

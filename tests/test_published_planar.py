@@ -310,6 +310,7 @@ def test_predict(way: Way) -> None:
     same_to(12, np.mean(predicted(way, X, BEFORE)), 0.666666666667)
 
 
+@pytest.mark.slow
 @two_ways
 def test_nn_model(way: Way) -> None:
     _, X = case_inputs()
@@ -368,6 +369,7 @@ def test_logistic_regression_gets_47_percent_of_the_flower(slope: Any) -> None:
     assert int(100 * np.mean((w @ X + b > 0) == Y)) == 47
 
 
+@pytest.mark.slow
 @two_ways
 def test_four_hidden_units_get_90_percent_of_the_flower_at_the_published_costs(way: Way) -> None:
     X, Y = flower()
@@ -382,6 +384,7 @@ def test_four_hidden_units_get_90_percent_of_the_flower_at_the_published_costs(w
     assert int(accuracy(way, X, Y, parameters)) == 90
 
 
+@pytest.mark.slow
 @two_ways
 @pytest.mark.parametrize(
     ("n_h", "percent", "tolerance"),

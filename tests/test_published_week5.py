@@ -293,6 +293,7 @@ def test_the_weights_are_those_of_the_exercise_and_classify_as_published(
 # ---- training ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @needs_exercise
 @pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize(("method", "best"), [("CG", 0.97), ("L-BFGS-B", 0.98)])

@@ -7,14 +7,14 @@ import keyword
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import hostile
 import numpy as np
 import pytest
-from cases import CASES, Case, Example
+from cases import CASES, Case, Example, every
+from networks import neuron, one_hidden_layer, recorded, regularised, rows
 
 import autograd_mini as ag
 from autograd_mini import nn
@@ -90,14 +90,6 @@ def assert_writes_data_exactly(text: str, run: ag.Trace, wrt: Any) -> None:
             assert same_order or not order.flags.forc
 
 
-def recorded(function: Callable[..., Any], **data: Any) -> ag.Trace:
-    """A run of a function of named data, with the names of its variables."""
-    with ag.trace() as run:
-        names = function(**data)
-        names["J"].backward()
-    return run.name({**data, **names})
-
-
 def parameter(array: Any) -> ag.Tensor:
     return ag.Tensor(array, requires_grad=True)
 
@@ -106,91 +98,46 @@ def parameter(array: Any) -> ag.Tensor:
 
 
 def test_the_logistic_neuron() -> None:
-    def neuron(w1: Any, w2: Any, b: Any, x1: Any, x2: Any, y: Any) -> dict[str, Any]:
-        z = w1 * x1 + w2 * x2 + b
-        a = 1 / (1 + np.exp(-z))
-        J = -(y * np.log(a) + (1 - y) * np.log(1 - a))
-        return locals()
-
-    numbers = {name: parameter(x) for name, x in {"w1": 0.3, "w2": -0.2, "b": 0.1}.items()}
-    data = {"x1": np.array(1.5), "x2": np.array(-0.5), "y": np.array(1.0)}
-    text = agrees(recorded(neuron, **numbers, **data))
+    text = agrees(recorded(neuron))
     assert f"def {FUNCTION}(w1, w2, b, x1, x2, y):" in text
-
-
-def one_hidden_layer(rng: np.random.Generator, activation: Any = np.tanh) -> ag.Trace:
-    X, Y = rng.normal(size=(3, 5)), (rng.random((1, 5)) < 0.5) * 1.0
-    W1, b1 = parameter(rng.normal(size=(4, 3))), parameter(np.zeros((4, 1)))
-    W2, b2 = parameter(rng.normal(size=(1, 4))), parameter(np.zeros((1, 1)))
-    m = 5
-    with ag.trace() as run:
-        Z1 = W1 @ X + b1
-        A1 = activation(Z1)
-        Z2 = W2 @ A1 + b2
-        A2 = ag.sigmoid(Z2)
-        J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
-        J.backward()
-    return run.name(locals())
 
 
 @pytest.mark.parametrize(
     "activation", [np.tanh, ag.sigmoid, ag.relu, ag.leaky_relu, ag.gelu, ag.silu, ag.elu]
 )
-def test_one_hidden_layer_with_every_activation(rng: np.random.Generator, activation: Any) -> None:
-    text = agrees(one_hidden_layer(rng, activation))
+def test_one_hidden_layer_with_every_activation(activation: Any) -> None:
+    text = agrees(recorded(one_hidden_layer, activation))
     for line in ("Z1 = u1 + b1", "dW2 = dZ2 @ A1.T", "dA1 = W2.T @ dZ2", "dW1 = dZ1 @ X.T"):
         assert f"    {line}\n" in text
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
-@pytest.mark.parametrize("loss", ["classes", "targets", "regression"])
-def test_layers_of_matrix_formulas_with_examples_in_rows(
-    rng: np.random.Generator, dtype: Any, loss: str
-) -> None:
-    X = rng.normal(size=(6, 4)).astype(dtype)
-    T = np.eye(3)[rng.integers(0, 3, 6)].astype(dtype)
-    labels = rng.integers(0, 3, 6)
-    W1 = parameter(rng.normal(size=(4, 5)).astype(dtype))
-    W2 = parameter(rng.normal(size=(5, 3)).astype(dtype))
-    B1, B2 = parameter(np.zeros((1, 5), dtype)), parameter(np.zeros((1, 3), dtype))
-    with ag.trace() as run:
-        A1 = X @ W1 + B1
-        X1 = ag.relu(A1)
-        A2 = X1 @ W2 + B2
-        if loss == "classes":
-            J = -np.mean(np.log(ag.softmax(A2)[np.arange(6), labels]))
-        elif loss == "targets":
-            J = -np.sum(T * np.log(ag.softmax(A2)))
-        else:
-            J = np.mean((A2 - T) ** 2) + 0.01 * np.sum(W1**2) + 0.1 * np.sum(np.abs(W2))
-        J.backward()
-    agrees(run.name(locals()))
+@pytest.mark.parametrize("loss", ["labels", "one-hot", "squared"])
+def test_layers_of_matrix_formulas_with_examples_in_rows(dtype: Any, loss: str) -> None:
+    agrees(recorded(rows, loss, ag.softmax, dtype))
 
 
-def test_regularised_sigmoid_outputs(rng: np.random.Generator) -> None:
-    x, y = rng.normal(size=(4, 7)), np.eye(3)[rng.integers(0, 3, 7)].T
-    Theta1 = parameter(rng.uniform(-0.1, 0.1, (5, 5)))
-    Theta2 = parameter(rng.uniform(-0.1, 0.1, (3, 6)))
-    m, lambda_ = 7, 0.3
-    with ag.trace() as run:
-        a1 = np.concatenate([np.ones((1, m)), x])
-        z2 = Theta1 @ a1
-        a2 = np.concatenate([np.ones((1, m)), ag.sigmoid(z2)])
-        z3 = Theta2 @ a2
-        h = ag.sigmoid(z3)
-        J = -np.sum(y * np.log(h) + (1 - y) * np.log(1 - h)) / m
-        J = J + lambda_ / (2 * m) * (np.sum(Theta1[:, 1:] ** 2) + np.sum(Theta2[:, 1:] ** 2))
-    agrees(run.name(locals()))
+def test_penalties_of_both_kinds() -> None:
+    def penalised() -> dict[str, Any]:
+        v = rows("squared")
+        penalty = 0.01 * np.sum(v["W1"] ** 2) + 0.1 * np.sum(np.abs(v["W2"]))
+        return {**v, "J": v["J"] + penalty}
+
+    agrees(recorded(penalised))
 
 
-def test_one_minus_the_targets_follows_the_targets(rng: np.random.Generator) -> None:
-    text = agrees(one_hidden_layer(rng))
+def test_regularised_sigmoid_outputs() -> None:
+    agrees(recorded(regularised))
+
+
+def test_one_minus_the_targets_follows_the_targets() -> None:
+    text = agrees(recorded(one_hidden_layer))
     assert "(1 - Y) * u" in text
     assert "c1" not in text
 
 
-def test_a_program_runs_alone(rng: np.random.Generator, tmp_path: Path) -> None:
-    run = one_hidden_layer(rng)
+def test_a_program_runs_alone(tmp_path: Path) -> None:
+    run = recorded(one_hidden_layer)
     path = tmp_path / "program.py"
     text = source(run)
     exact = text.replace('print("J =", J)', "print(J.tobytes().hex())").replace(
@@ -212,10 +159,8 @@ def test_a_program_runs_alone(rng: np.random.Generator, tmp_path: Path) -> None:
     ]
 
 
-def test_a_program_imports_numpy_alone_and_nothing_of_this_package(
-    rng: np.random.Generator,
-) -> None:
-    tree = ast.parse(source(one_hidden_layer(rng)))
+def test_a_program_imports_numpy_alone_and_nothing_of_this_package() -> None:
+    tree = ast.parse(source(recorded(one_hidden_layer)))
     imports = [x for x in ast.walk(tree) if isinstance(x, ast.Import | ast.ImportFrom)]
     assert [ast.unparse(x) for x in imports] == ["import numpy as np"]
 
@@ -223,7 +168,7 @@ def test_a_program_imports_numpy_alone_and_nothing_of_this_package(
 # ---- every op -----------------------------------------------------------------------------------
 
 EXAMPLES = [
-    pytest.param(case, example, dtype, id=f"{case.op.name}-{example}-{dtype.__name__}")
+    (case, example, dtype)
     for case in CASES
     for number, example in enumerate(case.examples)
     for dtype in ((np.float64,) if number else (np.float64, np.float32))
@@ -231,7 +176,7 @@ EXAMPLES = [
 ]
 
 
-@pytest.mark.parametrize(("case", "example", "dtype"), EXAMPLES)
+@every(EXAMPLES)
 def test_every_op_and_every_rule_is_written(case: Case, example: Example, dtype: Any) -> None:
     operands = example.operands(dtype)
     rules = case.op.rules or ()
@@ -393,8 +338,8 @@ def test_numbers_are_exact() -> None:
     agrees(run.name(locals()))
 
 
-def test_gradients_by_intermediate_quantities(rng: np.random.Generator) -> None:
-    run = one_hidden_layer(rng)
+def test_gradients_by_intermediate_quantities() -> None:
+    run = recorded(one_hidden_layer)
     text = agrees(run, ["Z1", "A2", "W1"])
     assert '{"Z1": dZ1, "A2": dA2, "W1": dW1}' in text
     assert "dW2" not in text
@@ -617,8 +562,8 @@ def simplified(run: ag.Trace, wrt: Any = None) -> str:
     return text
 
 
-def test_the_lectures_four_and_six_lines(rng: np.random.Generator) -> None:
-    text = simplified(one_hidden_layer(rng))
+def test_the_lectures_four_and_six_lines() -> None:
+    text = simplified(recorded(one_hidden_layer))
     body = [ast.unparse(x) for x in function_of(text).body[1:-1]]
     assert body[0] == "m = X.shape[1]"
     body = [line for line in body[1:] if not line.startswith("check_shape(")]
@@ -643,8 +588,8 @@ def test_the_lectures_four_and_six_lines(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.parametrize("activation", [ag.sigmoid, ag.relu, ag.leaky_relu, ag.gelu, np.sin])
-def test_simple_forms_of_other_activations_agree(rng: np.random.Generator, activation: Any) -> None:
-    simplified(one_hidden_layer(rng, activation))
+def test_simple_forms_of_other_activations_agree(activation: Any) -> None:
+    simplified(recorded(one_hidden_layer, activation))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -679,13 +624,11 @@ def test_the_simple_form_takes_hostile_names(rng: np.random.Generator) -> None:
         loaded(source(run, simplify=True))
 
 
-def test_a_simple_form_that_is_wrong_is_refused(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_simple_form_that_is_wrong_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     module = sys.modules["autograd_mini.explain.lecture"]
     monkeypatch.setattr(module, "unlike", lambda line, found: 1e-3)
     with pytest.raises(ValueError, match="the simple form of Z1 is 1e-03 away"):
-        source(one_hidden_layer(rng), simplify=True)
+        source(recorded(one_hidden_layer), simplify=True)
 
 
 @pytest.mark.parametrize(
@@ -761,9 +704,7 @@ def test_numbers_that_are_called_like_quantities_are_told_apart(rng: np.random.G
     assert "J = np.sum((w @ X) ** 2) / J_2 / dw" in text
 
 
-def test_a_text_that_does_not_compute_the_run_is_refused(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_text_that_does_not_compute_the_run_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     form = sys.modules["autograd_mini.explain.lecture"].Form  # type: ignore[attr-defined]
     formula = form._formula
 
@@ -773,12 +714,12 @@ def test_a_text_that_does_not_compute_the_run_is_refused(
 
     monkeypatch.setattr(form, "_formula", wrong)
     with pytest.raises(ValueError, match=r"cannot be run \(ZeroDivisionError.*simplify=False"):
-        source(one_hidden_layer(rng), simplify=True)
+        source(recorded(one_hidden_layer), simplify=True)
     monkeypatch.setattr(
         form, "_formula", lambda *x: (formula(*x)[0], formula(*x)[1].replace("W2.T", "-W2.T"))
     )
     with pytest.raises(ValueError, match=r"the simple form of dZ1 is .* away"):
-        source(one_hidden_layer(rng), simplify=True)
+        source(recorded(one_hidden_layer), simplify=True)
 
 
 def test_what_is_no_number_is_compared_too() -> None:
@@ -792,8 +733,8 @@ def test_what_is_no_number_is_compared_too() -> None:
 
 
 def test_a_long_sum_has_a_line_for_each_term(rng: np.random.Generator) -> None:
-    text = simplified(regularised(rng, 7))
-    assert "    J = (\n        -np.sum(y" in text
+    text = simplified(with_biases(rng, 7))
+    assert "    J = (\n        -np.sum(Y" in text
     assert "np.zeros((3, 1))" in text
     body = text[text.index(f"def {FUNCTION}") : text.index("if __name__")]
     assert max(map(len, body.splitlines())) <= 100
@@ -810,21 +751,8 @@ def test_functions_that_come_along_say_what_a_reader_of_numpy_would(
 # ---- other data ---------------------------------------------------------------------------------
 
 
-def regularised(rng: np.random.Generator, m: int) -> ag.Trace:
-    x, y = rng.normal(size=(4, m)), np.eye(3)[rng.integers(0, 3, m)].T
-    Theta1 = parameter(np.linspace(-0.3, 0.2, 25).reshape(5, 5))
-    Theta2 = parameter(np.linspace(-0.1, 0.5, 18).reshape(3, 6))
-    lambda_ = 0.3
-    with ag.trace() as run:
-        a1 = np.concatenate([np.ones((1, m)), x])
-        z2 = Theta1 @ a1
-        a2 = np.concatenate([np.ones((1, m)), ag.sigmoid(z2)])
-        z3 = Theta2 @ a2
-        h = ag.sigmoid(z3)
-        J = -np.sum(y * np.log(h) + (1 - y) * np.log(1 - h)) / m
-        J = J + lambda_ / (2 * m) * (np.sum(Theta1[:, 1:] ** 2) + np.sum(Theta2[:, 1:] ** 2))
-        J.backward()
-    return run.name(locals())
+def with_biases(rng: np.random.Generator, m: int) -> ag.Trace:
+    return recorded(regularised, m, seed=int(rng.integers(100)))
 
 
 def class_labels(rng: np.random.Generator, m: int) -> ag.Trace:
@@ -872,7 +800,7 @@ def fed_from(text: str, run: ag.Trace) -> tuple[Any, dict[str, Any]]:
 
 @pytest.mark.parametrize("simple", [False, True])
 @pytest.mark.parametrize(
-    "computed", [regularised, class_labels, least_squares, layers, sum_of_squares]
+    "computed", [with_biases, class_labels, least_squares, layers, sum_of_squares]
 )
 def test_a_program_is_right_on_other_data(
     rng: np.random.Generator, computed: Any, simple: bool
@@ -887,7 +815,7 @@ def test_a_program_is_right_on_other_data(
 
 @pytest.mark.parametrize("m", [1, 2, 4, 20])
 @pytest.mark.parametrize(
-    "computed", [regularised, class_labels, least_squares, layers, sum_of_squares]
+    "computed", [with_biases, class_labels, least_squares, layers, sum_of_squares]
 )
 def test_a_simple_program_is_right_for_any_number_of_examples(
     rng: np.random.Generator, computed: Any, m: int

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import CASES, Case, Example
+from cases import CASES, Case, Example, every
 from hostile import NAMES
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,10 +186,7 @@ def test_constants_are_recognised_as_functions_of_named_ones(rng: np.random.Gene
 
 #: All ways of calling all primitives; `assignment` is no function.
 EXAMPLES = [
-    pytest.param(case, example, id=f"{case.op.name} {example}")
-    for case in CASES
-    for example in case.examples
-    if case.op.name != "assignment"
+    (case, example) for case in CASES for example in case.examples if case.op.name != "assignment"
 ]
 
 
@@ -231,7 +228,7 @@ def is_balanced(latex: str) -> bool:
     return not depth and not re.search(wrong, latex)
 
 
-@pytest.mark.parametrize(("case", "example"), EXAMPLES)
+@every(EXAMPLES)
 def test_every_primitive_and_its_derivative_is_written_in_all_languages(
     case: Case, example: Example
 ) -> None:
@@ -248,7 +245,7 @@ def test_every_primitive_and_its_derivative_is_written_in_all_languages(
 WITH_CONSTANTS = {"avg_pool2d"}
 
 
-@pytest.mark.parametrize(("case", "example"), EXAMPLES)
+@every(EXAMPLES)
 def test_text_is_read_as_what_the_primitive_and_its_derivative_compute(
     case: Case, example: Example
 ) -> None:
@@ -274,7 +271,7 @@ def evaluated(text: str, **variables: Any) -> Array:
     return eval(text, {"np": np, "ag": ag, **variables})
 
 
-@pytest.mark.parametrize(("case", "example"), EXAMPLES)
+@every(EXAMPLES)
 def test_python_computes_what_the_primitive_and_its_derivative_compute(
     case: Case, example: Example
 ) -> None:
@@ -1039,6 +1036,7 @@ def test_what_is_too_deep_is_left_out() -> None:
 DEPTH = 20_000
 
 
+@pytest.mark.slow
 def test_chains_of_any_length_are_written() -> None:
     w = ag.Tensor(1.0, requires_grad=True, name="w")
     with ag.trace() as run:

@@ -65,7 +65,7 @@ def test_a_tensor_is_made_of_anything_that_numpy_takes(data: Any, dtype: Any, sh
         ["a", "b"],
         b"bytes",
         None,
-        object(),
+        pytest.param(object(), id="an object"),
         Fraction(1, 2),
         [Fraction(1, 2)],
         {"a": 1},
@@ -204,7 +204,8 @@ def test_truth_is_that_of_one_number() -> None:
     assert not ag.Tensor([0.0])
     assert leaf(1.0) > 0
     for several in (ag.Tensor([1.0, 2.0]), ag.Tensor([])):
-        with pytest.raises(ValueError, match="truth value"):
+        # of an empty array NumPy 2.0 and 2.1 only warn
+        with pytest.raises((ValueError, DeprecationWarning), match="truth value"):
             bool(several)
 
 

@@ -99,6 +99,7 @@ def test_where_nan_begins_is_told():
     assert [line.endswith("(NaN or infinity begins here)") for line in lines] == [0, 1, 0]
 
 
+@pytest.mark.slow
 def test_deep_trees_go_on_below():
     x = ag.Tensor(1.0, requires_grad=True, name="x")
     y = x

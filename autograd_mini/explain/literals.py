@@ -31,7 +31,8 @@ RESERVED |= {*dir(builtins), *keyword.kwlist}
 def identifier(name: str) -> str:
     """A name as Python lets a variable be called, as like it as possible."""
     text = unicodedata.normalize("NFKC", name[:LONGEST_NAME])
-    text = "".join([c if f"_{c}".isidentifier() else "_" for c in text])
+    # since Python 3.13 a letter may be followed by joiners, which nobody sees
+    text = "".join([c if f"_{c}".isidentifier() and c.isprintable() else "_" for c in text])
     text = text if text.strip("_") else "value"
     if not text.isidentifier():
         text = ("layer" if re.match(r"\d+\.", name) else "value") + text
