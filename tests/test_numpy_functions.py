@@ -19,6 +19,9 @@ from autograd_mini.activations import elu, gelu, log_sigmoid, silu
 from autograd_mini.core.graph import newest_first
 from autograd_mini.core.primitive import implementations
 
+#: NumPy 2.5 says so of a function that can be called all the same.
+pytestmark = pytest.mark.filterwarnings("ignore:numpy.fix is deprecated")
+
 FUNCTIONS_OF_THE_MODULE = {
     numpy_function: stand_in
     for numpy_function, stand_in in implementations.items()
