@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..files import write_whole
 from ..npz import Declared, Source, npz, opened, refuse_other_than_file
+from .checks import needed_for
 from .module import Module
 
 __all__ = ["load_weights", "save_weights"]
@@ -133,14 +134,9 @@ def listed(names: list[str]) -> str:
 
 def safetensors() -> Any:
     """The library, or an error that says how to get it."""
-    try:
+    otherwise = ", or use a path that ends in .npz"
+    with needed_for("a .safetensors file", "safetensors", otherwise):
         import safetensors.numpy
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a .safetensors file needs safetensors, which is not installed: "
-            "pip install 'autograd-mini[safetensors]', or use a path that ends in .npz",
-            name=error.name,
-        ) from error
     return safetensors
 
 
