@@ -293,28 +293,10 @@ def draw(
     >>> "n1 -> n2" in drawing.source
     True
     """
+    options = {**locals()}  # before there are other variables
+    del options["what"], options["engine"]
     from .diagram import diagram
 
     if engine not in ENGINES:
         raise ValueError(f"engine is one of {', '.join(map(repr, ENGINES))}, not {engine!r}")
-    return Drawing(
-        diagram(
-            what,
-            names=names,
-            values=values,
-            gradients=gradients,
-            overlay=overlay,
-            derivatives=derivatives,
-            groups=groups,
-            depth=depth,
-            fold=fold,
-            detail=detail,
-            phase=phase,
-            direction=direction,
-            theme=theme,
-            legend=legend,
-            report=report,
-            max_nodes=max_nodes,
-        ),
-        engine,
-    )
+    return Drawing(diagram(what, **options), engine)
