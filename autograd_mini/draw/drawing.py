@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..trace import Trace
     from .diagram import Diagram
 
-ENGINES = ("auto", "dot", "built in")
 SUFFIXES = (".svg", ".png", ".pdf", ".gv", ".dot", ".txt")
 
 
@@ -295,8 +294,7 @@ def draw(
     """
     options = {**locals()}  # before there are other variables
     del options["what"], options["engine"]
-    from .diagram import diagram
+    from .diagram import check_choices, diagram
 
-    if engine not in ENGINES:
-        raise ValueError(f"engine is one of {', '.join(map(repr, ENGINES))}, not {engine!r}")
+    check_choices(engine=engine)
     return Drawing(diagram(what, **options), engine)
