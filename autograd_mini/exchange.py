@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from .core.tensor import Tensor, described, unwrapped
 from .files import write_whole
 from .functional import pulled_back
-from .npz import npz, place_of, refuse_other_packing
+from .npz import array_of, declared_by, npz, refuse_other_packing
 from .trace import Trace, bad, trace
 
 __all__ = [
@@ -561,14 +561,15 @@ def from_npz(content: bytes) -> Numbers:
 
 def from_npy(name: str, content: bytes) -> NDArray[Any]:
     """One array of an npz file, after a look at what its header declares."""
-    offset, shape, dtype, columns_first = place_of(name, content)
+    declared = declared_by(name, content)
+    shape, dtype = declared.shape, declared.dtype
     if dtype.kind not in "iuf" or dtype == np.float16:
         raise ValueError(f"{name} is {shown(dtype)}: write float64 or float32")
     refuse_shape(name, shape)
-    data = content[offset:]
-    if math.prod(shape) * dtype.itemsize != len(data):
-        raise ValueError(f"{name} is declared as {shape} of {dtype}, and has {len(data)} bytes")
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if columns_first else "C")
+    size = len(content) - declared.offset
+    if math.prod(shape) * dtype.itemsize != size:
+        raise ValueError(f"{name} is declared as {shape} of {dtype}, and has {size} bytes")
+    array = array_of(content, declared)
     return array.astype(np.float32 if dtype.kind == "f" and dtype.itemsize == 4 else np.float64)
 
 

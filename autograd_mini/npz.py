@@ -9,7 +9,7 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,57 +47,47 @@ def npz(arrays: Mapping[str, NDArray[Any]]) -> bytes:
 
 
 class Declared(NamedTuple):
-    """What a file says of an array before it is read."""
+    """What a file says of an array, before it is read."""
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    columns_first: bool = False
+    offset: int = 0  # where its numbers begin, after the header
 
     def __str__(self) -> str:
         return f"{self.shape} {self.dtype}"
 
 
-class Place(NamedTuple):
-    """Where the numbers of an array begin in its part of a file, and how they stand there."""
+class Source(NamedTuple):
+    """A file that is open: first what it declares, and then its arrays."""
 
-    offset: int
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    columns_first: bool
+    declared: Mapping[str, Declared]
+    read: Callable[[str], NDArray[Any]]
 
 
-class Archive:
-    """An npz file that is open: first what it declares, and then, one by one, its arrays."""
+def declared_in(archive: zipfile.ZipFile) -> dict[str, Declared]:
+    """The shape and dtype of each array; no more than headers are read."""
+    found: dict[str, Declared] = {}
+    for member in archive.infolist():
+        name = member.filename.removesuffix(".npy")
+        if name == member.filename:
+            raise ValueError(f"{name!r} in it is no array")
+        refuse_other_packing(repr(name), member)
+        if name in found:
+            raise ValueError(f"there are two arrays named {name!r}")
+        with archive.open(member) as file:
+            array = declared_by(repr(name), file.read(HEADER))
+        size = array.offset + math.prod(array.shape) * array.dtype.itemsize
+        if min(array.shape, default=0) < 0 or member.file_size != size:
+            raise ValueError(f"{name!r} is declared as {array.shape}, and has another size")
+        found[name] = array
+    return found
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        self._places: dict[str, Place] = {}
-        for member in archive.infolist():
-            name = member.filename.removesuffix(".npy")
-            if name == member.filename:
-                raise ValueError(f"{name!r} in it is no array")
-            refuse_other_packing(repr(name), member)
-            if name in self._places:
-                raise ValueError(f"there are two arrays named {name!r}")
-            with archive.open(member) as file:
-                place = place_of(repr(name), file.read(HEADER))
-            size = place.offset + math.prod(place.shape) * place.dtype.itemsize
-            if min(place.shape, default=0) < 0 or member.file_size != size:
-                raise ValueError(f"{name!r} is declared as {place.shape}, and has another size")
-            self._places[name] = place
 
-    @property
-    def declared(self) -> dict[str, Declared]:
-        """The shape and dtype of each array; none has been read or unpacked yet."""
-        return {name: Declared(place.shape, place.dtype) for name, place in self._places.items()}
-
-    def read(self, name: str) -> NDArray[Any]:
-        """One array, in an array of its own, in this machine's order of bytes."""
-        place = self._places[name]
-        with self._archive.open(f"{name}.npy") as file:
-            content = file.read()  # as much as was declared; checks the checksum
-        array = np.frombuffer(content, place.dtype, offset=place.offset)
-        array = np.reshape(array, place.shape, order="F" if place.columns_first else "C")
-        return array.astype(place.dtype.newbyteorder("="))
+def array_of(content: bytes, declared: Declared) -> NDArray[Any]:
+    """The array in the content of a file in NumPy's format, of the size that was declared."""
+    array = np.frombuffer(content, declared.dtype, offset=declared.offset)
+    return array.reshape(declared.shape, order="F" if declared.columns_first else "C")
 
 
 def refuse_other_packing(label: str, member: zipfile.ZipInfo) -> None:
@@ -106,7 +96,7 @@ def refuse_other_packing(label: str, member: zipfile.ZipInfo) -> None:
         raise ValueError(f"{label} is packed in a way that NumPy does not use")
 
 
-def place_of(label: str, start: bytes) -> Place:
+def declared_by(label: str, start: bytes) -> Declared:
     """What the first bytes of an array in NumPy's format say."""
     file = io.BytesIO(start)
     try:
@@ -115,17 +105,24 @@ def place_of(label: str, start: bytes) -> Place:
         raise ValueError(f"{label} is not an array in NumPy's format") from error
     if dtype.hasobject:
         raise ValueError(f"{label} holds Python objects (a pickle), which are never loaded")
-    return Place(file.tell(), shape, dtype, columns_first)
+    return Declared(shape, dtype, columns_first, file.tell())
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Archive]:
+def opened(path: Path) -> Iterator[Source]:
     """An npz file, open in a ``with`` block; every ValueError in it gets the file's name."""
     refuse_other_than_file(path)
     with path.open("rb") as file:
         try:
             with zipfile.ZipFile(file) as archive:
-                yield Archive(archive)
+                declared = declared_in(archive)
+
+                def read(name: str) -> NDArray[Any]:
+                    content = archive.read(f"{name}.npy")  # which checks the checksum
+                    array = array_of(content, declared[name])
+                    return array.astype(array.dtype.newbyteorder("="))
+
+                yield Source(declared, read)
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         except DAMAGE as error:

@@ -24,6 +24,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..nn.checks import needed_for
+
 __all__ = ["TITANIC_TEST", "TITANIC_TRAIN", "PublicFile", "find_or_download", "read"]
 
 
@@ -176,15 +178,9 @@ def _download(file: PublicFile) -> Path:
     mirrors = [f"{base.rstrip('/')}/{file.folder}/" for base in other] or list(file.mirrors)
     if not mirrors:
         raise FileNotFoundError(f"{name} has no public address to download it from: {by_hand}")
-    try:
+    with needed_for(f"a download of {name}", "data", f", or {by_hand}"):
         import pooch
         from requests import RequestException
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"{name} has to be downloaded, which needs pooch: "
-            f"pip install 'autograd-mini[data]', or {by_hand}",
-            name=error.name,
-        ) from error
     folder = pooch.os_cache("autograd_mini") / file.folder
     failures = []
     for mirror in mirrors:

@@ -153,6 +153,7 @@ CHOICES = {
     "phase": ("forward", "backward", "both"),
     "direction": ("auto", "LR", "TB"),
     "theme": tuple(THEMES),
+    "engine": ("auto", "dot", "built in"),
 }
 CROWDED = 400  # boxes above which modules are closed
 

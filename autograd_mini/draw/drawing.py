@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..trace import Trace
     from .diagram import Diagram
 
-ENGINES = ("auto", "dot", "built in")
 SUFFIXES = (".svg", ".png", ".pdf", ".gv", ".dot", ".txt")
 
 
@@ -296,28 +295,9 @@ def draw(
     >>> "n1 -> n2" in drawing.source
     True
     """
-    from .diagram import diagram
+    options = {**locals()}  # before there are other variables
+    del options["what"], options["engine"]
+    from .diagram import check_choices, diagram
 
-    if engine not in ENGINES:
-        raise ValueError(f"engine is one of {', '.join(map(repr, ENGINES))}, not {engine!r}")
-    return Drawing(
-        diagram(
-            what,
-            names=names,
-            values=values,
-            gradients=gradients,
-            overlay=overlay,
-            derivatives=derivatives,
-            groups=groups,
-            depth=depth,
-            fold=fold,
-            detail=detail,
-            phase=phase,
-            direction=direction,
-            theme=theme,
-            legend=legend,
-            report=report,
-            max_nodes=max_nodes,
-        ),
-        engine,
-    )
+    check_choices(engine=engine)
+    return Drawing(diagram(what, **options), engine)

@@ -8,6 +8,7 @@ box.  Nothing here recurses, and the order of boxes follows from the order of ca
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -94,14 +95,10 @@ class Item:
 
 
 def common(paths: Iterable[tuple[Place, ...]]) -> tuple[Place, ...]:
-    """What several paths begin with."""
-    first, *others = paths
-    for path in others:
-        same = 0
-        while same < min(len(first), len(path)) and first[same] == path[same]:
-            same += 1
-        first = first[:same]
-    return first
+    """The places that all paths begin with."""
+    levels = zip(*paths, strict=False)
+    shared = itertools.takewhile(lambda places: len({*places}) == 1, levels)
+    return tuple([first for first, *_ in shared])
 
 
 def worst(items: Iterable[Item]) -> str:
@@ -114,14 +111,17 @@ def worst(items: Iterable[Item]) -> str:
 
 
 class Block:
-    """All items in a place, described without regard to which block of a row it is."""
+    """All items in a place, described without regard to which block of a row it is.
+
+    Two blocks of one form do the same, whatever their modules are called.
+    """
 
     def __init__(self, place: Place, level: int, members: list[Item]) -> None:
         self.place = place
         self.members = members
         self.index = {item: i for i, item in enumerate(members)}
         outside: dict[Item, int] = {}
-        self.form = []
+        self.form: list[object] = [place.scope.kind]
         for item in members:
             uses = [
                 (-1 - outside.setdefault(use.item, len(outside)))
@@ -135,7 +135,10 @@ class Block:
             ]
             value = item.value
             shape = (value.shape, value.dtype) if value else None
-            inner = [(place.scope.path, place.scope.kind) for place in item.places[level + 1 :]]
+            inner = [
+                (deeper.scope.path.removeprefix(place.scope.path), deeper.scope.kind)
+                for deeper in item.places[level + 1 :]
+            ]
             self.form.append((item.kind, item.mark, item.copies, shape, calls, uses, inner))
         self.outside = list(outside)
 
@@ -144,7 +147,7 @@ class Block:
 
         For each item outside that it uses: where the other block makes it, or -1 if both use it.
         """
-        if len(self.members) != len(before.members) or not self.same_form(before):
+        if self.form != before.form:
             return None
         links = []
         for mine, theirs in zip(self.outside, before.outside, strict=True):
@@ -153,20 +156,6 @@ class Block:
                 return None
             links.append(link)
         return links
-
-    def same_form(self, other: Block) -> bool:
-        """Whether both do the same, whatever their modules are called."""
-        if self.place.scope.kind != other.place.scope.kind:
-            return False
-        for (*mine, places), (*theirs, other_places) in zip(self.form, other.form, strict=True):
-            if mine != theirs or relative(places, self) != relative(other_places, other):
-                return False
-        return True
-
-
-def relative(places: Iterable[tuple[str, str]], block: Block) -> list[tuple[str, str]]:
-    """Modules by their names inside a block."""
-    return [(path.removeprefix(block.place.scope.path), kind) for path, kind in places]
 
 
 def plain_operands(call: Call) -> list[str]:

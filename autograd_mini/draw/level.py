@@ -4,7 +4,7 @@
 2. An arrow over several ranks gets a bend in each of them; arrows of one value share their bends.
    Where that would be too many, all these arrows go around the boxes instead.
 3. The order within the ranks is improved by sweeps down and up: each node moves to the mean
-   position of its neighbours, then adjacent nodes are exchanged as long as arrows cross less.
+   position of its neighbours.
 4. Coordinates across the flow: each rank in turn comes as close as possible, in the sense of least
    squares, to where its neighbours would have it; then arrows are made straight where possible.
 5. Coordinates along the flow, and the routes.  An arrow goes straight through a rank and bends
@@ -36,7 +36,6 @@ NEARLY = 3.5  # a bend to the side that would look like a mistake
 MAIN = 1000  # how much more the arrows of the longest way count than others
 MANY = 6_000  # bends, or
 MANY_PER_UNIT = 3
-PASSES = 8  # through a rank, to exchange adjacent nodes
 NOWHERE: dict[Any, float] = {}  # the ends at a bend
 
 
@@ -129,7 +128,6 @@ class Level:
         self.crowded = False  # whether the runs are lanes around the boxes
         self.segments: list[Segment] = []
         self.detours: list[Segment] = []  # from boxes to lanes, and back
-        self.springs: list[Segment] = []  # between boxes that a lane connects
         self.shares: list[tuple[Node, float, Node, float]] = []  # where they end in the order
         self.ranks: list[list[Node]] = []
         self.above: dict[Node, list[tuple[Node, float, int]]] = {}
@@ -208,8 +206,6 @@ class Level:
                 (run.bend(last.rank - 1), None, last, into),
             ):
                 weights[way] = max(weights.get(way, 0), 2 * weight)
-            if self.crowded:
-                self.springs.append((first, out, last, into, weight))
         for way, weight in weights.items():
             detour = self.crowded and (way[0].bend or way[2].bend)
             (self.detours if detour else self.segments).append((*way, weight))
@@ -271,7 +267,7 @@ class Level:
         self.above = {node: [] for node in nodes}
         self.below = {node: [] for node in nodes}
         self.shares.clear()
-        for upper, out, lower, into, weight in self.segments + (self.springs if across else []):
+        for upper, out, lower, into, weight in self.segments:
             start, stop = upper.end(out), lower.end(into)
             if not across:
                 start, stop = start / (upper.across or 1.0), stop / (lower.across or 1.0)
@@ -294,8 +290,6 @@ class Level:
             if not fewest:
                 break
             self.sort_by_neighbours(downward=sweep % 2 == 0)
-            if size < 2_000:
-                self.exchange()
             crossings = self.crossings()
             if crossings < fewest:
                 best, fewest = [rank[:] for rank in self.ranks], crossings
@@ -346,30 +340,6 @@ class Level:
                 crossings += len(passed) - bisect_right(passed, target)
                 insort(passed, target)
         return crossings
-
-    def exchange(self) -> None:
-        """Exchange adjacent nodes while arrows cross less."""
-        for rank in self.ranks:
-            for _ in range(PASSES):
-                improved = False
-                for i in range(len(rank) - 1):
-                    left, right = rank[i], rank[i + 1]
-                    if self.crossed(left, right) > self.crossed(right, left):
-                        rank[i], rank[i + 1] = right, left
-                        left.x, right.x = right.x, left.x
-                        improved = True
-                if not improved:
-                    break
-
-    def crossed(self, left: Node, right: Node) -> int:
-        """How many arrows of two adjacent nodes cross in this order."""
-        count = 0
-        for neighbours in (self.above, self.below):
-            for one, shift, _ in neighbours[left]:
-                place = one.x + shift
-                for other, further, _ in neighbours[right]:
-                    count += place > other.x + further
-        return count
 
     # -- 4. coordinates across the flow --
 

@@ -7,6 +7,7 @@ can tell apart; each kind of box has its own shape as well, so that a print in g
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 FONT = "Helvetica,Arial,sans-serif"
 
@@ -32,10 +33,10 @@ class Theme:
 
     Attributes
     ----------
+    fill, border, text, shape : dict of str to str
+        By kind of box: three colours, and the outline, which is the same in all themes.
     background, edge, label : str
         Colours of the paper, of arrows, and of texts beside arrows and in the legend.
-    fill, border, text, shape : dict of str to str
-        By kind of box: three colours and the outline.
     mark : dict of str to str
         By mark of a box: the colour of its border instead.  The sizes of gradients have colours
         of viridis (van der Walt and Smith, 2015), from what is near to the paper's to what is not.
@@ -47,18 +48,18 @@ class Theme:
         In pixels.
     """
 
-    background: str
-    edge: str
-    label: str
     fill: dict[str, str]
     border: dict[str, str]
     text: dict[str, str]
+    background: str
+    edge: str
+    label: str
     mark: dict[str, str]
     group_fill: str
     group_inner: str
     group_border: str
     group_text: str
-    shape: dict[str, str]
+    shape: ClassVar[dict[str, str]] = SHAPE
     font: str = FONT
     font_size: float = 12.0
 
@@ -79,24 +80,21 @@ def sizes(colours: str) -> dict[str, str]:
     return {f"size {i}": colour for i, colour in reversed([*enumerate(colours.split())])}
 
 
-def light() -> Theme:
-    """Dark on white, for paper and screens."""
-    fill, border, text = by_kind(
-        parameter="#d3efe4 #00805d #0b3b2d",
-        input="#dcedf9 #2f86ba #0e3a55",
-        constant="#f3f4f5 #7c848c #2b3036",
-        op="#ffffff #59636e #1b2026",
-        loss="#fdebc4 #b87b00 #4a3200",
-        module="#f6e3ee #a85482 #4d1f39",
-        error="#fde2d6 #c02a0c #5c1405",
-    )
-    return Theme(
+#: The themes by name.
+THEMES = {
+    "light": Theme(  # dark on white, for paper and screens
+        *by_kind(
+            parameter="#d3efe4 #00805d #0b3b2d",
+            input="#dcedf9 #2f86ba #0e3a55",
+            constant="#f3f4f5 #7c848c #2b3036",
+            op="#ffffff #59636e #1b2026",
+            loss="#fdebc4 #b87b00 #4a3200",
+            module="#f6e3ee #a85482 #4d1f39",
+            error="#fde2d6 #c02a0c #5c1405",
+        ),
         background="#ffffff",
         edge="#59636e",
         label="#414a53",
-        fill=fill,
-        border=border,
-        text=text,
         mark={
             "wrong": "#d01c0f",
             "first nan": "#8e0b57",
@@ -110,28 +108,20 @@ def light() -> Theme:
         group_inner="#e6ecf3",
         group_border="#b4bfca",
         group_text="#4a5866",
-        shape=SHAPE,
-    )
-
-
-def dark() -> Theme:
-    """Light on nearly black."""
-    fill, border, text = by_kind(
-        parameter="#12382d #35c196 #d6f5e9",
-        input="#123247 #5db5e8 #dcf0fc",
-        constant="#2a2f35 #8d969f #e1e5e9",
-        op="#22272e #8b96a2 #eceff2",
-        loss="#43330e #f0b030 #fdedc8",
-        module="#40233a #dd8fba #fae2ef",
-        error="#4a1c12 #ff6a48 #ffe0d6",
-    )
-    return Theme(
+    ),
+    "dark": Theme(  # light on nearly black
+        *by_kind(
+            parameter="#12382d #35c196 #d6f5e9",
+            input="#123247 #5db5e8 #dcf0fc",
+            constant="#2a2f35 #8d969f #e1e5e9",
+            op="#22272e #8b96a2 #eceff2",
+            loss="#43330e #f0b030 #fdedc8",
+            module="#40233a #dd8fba #fae2ef",
+            error="#4a1c12 #ff6a48 #ffe0d6",
+        ),
         background="#15191e",
         edge="#97a3b0",
         label="#b9c3cd",
-        fill=fill,
-        border=border,
-        text=text,
         mark={
             "wrong": "#ff4d3d",
             "first nan": "#ff8fd0",
@@ -145,12 +135,8 @@ def dark() -> Theme:
         group_inner="#252d37",
         group_border="#465361",
         group_text="#a9b6c3",
-        shape=SHAPE,
-    )
-
-
-#: The themes by name.
-THEMES = {"light": light(), "dark": dark()}
+    ),
+}
 
 
 # ---- how wide a text is --------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""Checks of what layers, optimisers and training are given."""
+"""Checks of what layers, optimisers, data sets and training are given, and of what is installed."""
 
 from __future__ import annotations
 
+import contextlib
 import operator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,19 @@ def whole(name: str, value: Any, least: int) -> int:
     if number < least:
         raise ValueError(f"{name} must be at least {least}, not {number}")
     return number
+
+
+@contextlib.contextmanager
+def needed_for(what: str, extra: str, otherwise: str = "") -> Iterator[None]:
+    """Around an import: where a library is missing, say which extra of this package brings it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"{what} needs {error.name}, which is not installed: "
+            f"pip install 'autograd-mini[{extra}]'{otherwise}",
+            name=error.name,
+        ) from error
 
 
 def is_read_only(tensor: Tensor) -> bool:

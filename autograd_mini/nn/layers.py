@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -211,7 +212,17 @@ class Dropout(Module):
 # ---- activations --------------------------------------------------------------------------------
 
 
-class ReLU(Module):
+class Activation(Module):
+    """A function of each element, as a layer: the base of those without parameters."""
+
+    function: Callable[[Any], Any]
+
+    def forward(self, x: Array) -> Array:
+        """Apply it."""
+        return self.function(x)
+
+
+class ReLU(Activation):
     """The larger of x and 0, element by element: `autograd_mini.relu`.
 
     Examples
@@ -222,9 +233,7 @@ class ReLU(Module):
     array([0., 3.])
     """
 
-    def forward(self, x: Array) -> Array:
-        """Apply it."""
-        return functional.relu(x)
+    function = staticmethod(functional.relu)
 
 
 class LeakyReLU(Module):
@@ -281,7 +290,7 @@ class ELU(Module):
         return f"{self.alpha}"
 
 
-class GELU(Module):
+class GELU(Activation):
     """The Gaussian error linear unit in its tanh approximation: `autograd_mini.gelu`.
 
     Examples
@@ -292,12 +301,10 @@ class GELU(Module):
     array([-0.1588,  2.9964])
     """
 
-    def forward(self, x: Array) -> Array:
-        """Apply it."""
-        return functional.gelu(x)
+    function = staticmethod(functional.gelu)
 
 
-class SiLU(Module):
+class SiLU(Activation):
     """``x * sigmoid(x)``: `autograd_mini.silu`.
 
     Examples
@@ -308,12 +315,10 @@ class SiLU(Module):
     array([-0.2689,  2.8577])
     """
 
-    def forward(self, x: Array) -> Array:
-        """Apply it."""
-        return functional.silu(x)
+    function = staticmethod(functional.silu)
 
 
-class Sigmoid(Module):
+class Sigmoid(Activation):
     """The logistic function ``1 / (1 + exp(-x))``: `autograd_mini.sigmoid`.
 
     Examples
@@ -324,12 +329,10 @@ class Sigmoid(Module):
     array([0. , 0.5, 1. ])
     """
 
-    def forward(self, x: Array) -> Array:
-        """Apply it."""
-        return functional.sigmoid(x)
+    function = staticmethod(functional.sigmoid)
 
 
-class Tanh(Module):
+class Tanh(Activation):
     """The hyperbolic tangent: ``np.tanh``.
 
     Examples
@@ -340,12 +343,10 @@ class Tanh(Module):
     array([-1.,  0.,  1.])
     """
 
-    def forward(self, x: Array) -> Array:
-        """Apply it."""
-        return functional.tanh(x)
+    function = staticmethod(functional.tanh)
 
 
-class Softplus(Module):
+class Softplus(Activation):
     """``log(1 + exp(x))``, a smooth ReLU: `autograd_mini.softplus`.
 
     Examples
@@ -356,12 +357,27 @@ class Softplus(Module):
     array([6.931e-01, 1.000e+04])
     """
 
+    function = staticmethod(functional.softplus)
+
+
+class AlongAxis(Module):
+    """A function of the numbers along an axis, as a layer."""
+
+    function: Callable[..., Any]
+
+    def __init__(self, axis: int = -1) -> None:
+        self.axis = axis
+
     def forward(self, x: Array) -> Array:
         """Apply it."""
-        return functional.softplus(x)
+        return self.function(x, axis=self.axis)
+
+    def extra_repr(self) -> str:
+        """The axis, if it is not the last one."""
+        return "" if self.axis == -1 else f"axis={self.axis}"
 
 
-class Softmax(Module):
+class Softmax(AlongAxis):
     """exp(x) divided by its sum along an axis: `autograd_mini.softmax`.
 
     Parameters
@@ -381,19 +397,10 @@ class Softmax(Module):
     array([0.5, 0.5, 0. ])
     """
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
-
-    def forward(self, x: Array) -> Array:
-        """Apply it."""
-        return functional.softmax(x, axis=self.axis)
-
-    def extra_repr(self) -> str:
-        """The axis, if it is not the last one."""
-        return "" if self.axis == -1 else f"axis={self.axis}"
+    function = staticmethod(functional.softmax)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(AlongAxis):
     """The logarithm of the softmax along an axis: `autograd_mini.log_softmax`.
 
     Parameters
@@ -413,13 +420,4 @@ class LogSoftmax(Module):
     array([     0., -20000.])
     """
 
-    def __init__(self, axis: int = -1) -> None:
-        self.axis = axis
-
-    def forward(self, x: Array) -> Array:
-        """Apply it."""
-        return functional.log_softmax(x, axis=self.axis)
-
-    def extra_repr(self) -> str:
-        """The axis, if it is not the last one."""
-        return "" if self.axis == -1 else f"axis={self.axis}"
+    function = staticmethod(functional.log_softmax)

@@ -41,8 +41,6 @@ def walk(thing: Any, name: str, seen: set[int]) -> Iterator[Found]:
     """All modules, leaf Tensors and random generators in a thing, each once, with their names."""
     if id(thing) in seen or is_computed(thing):
         return
-    if not isinstance(thing, Module | Tensor | dict | list | tuple | np.random.Generator):
-        return
     seen.add(id(thing))
     if isinstance(thing, Module | Tensor | np.random.Generator):
         yield name, thing

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..files import write_whole
-from ..npz import Declared, npz, opened, refuse_other_than_file
+from ..npz import Declared, Source, npz, opened, refuse_other_than_file
+from .checks import needed_for
 from .module import Module
 
 __all__ = ["load_weights", "save_weights"]
@@ -100,15 +101,6 @@ def load_weights(model: Module, path: str | os.PathLike[str]) -> None:
     model.load_state_dict(state)
 
 
-class Source(Protocol):
-    """A file that is open: what it declares, and its arrays."""
-
-    @property
-    def declared(self) -> Mapping[str, Declared]: ...
-
-    def read(self, name: str) -> NDArray[Any]: ...
-
-
 def fitting(file: Source, state: State) -> State:
     """Read all arrays of a file, if they are those of a state by name, shape and dtype."""
     declared = file.declared
@@ -142,14 +134,9 @@ def listed(names: list[str]) -> str:
 
 def safetensors() -> Any:
     """The library, or an error that says how to get it."""
-    try:
+    otherwise = ", or use a path that ends in .npz"
+    with needed_for("a .safetensors file", "safetensors", otherwise):
         import safetensors.numpy
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "a .safetensors file needs safetensors, which is not installed: "
-            "pip install 'autograd-mini[safetensors]', or use a path that ends in .npz",
-            name=error.name,
-        ) from error
     return safetensors
 
 
@@ -173,7 +160,12 @@ def safetensors_opened(path: Path) -> Iterator[Source]:
     path.open("rb").close()  # the library's own words for a file that cannot be read are poor
     try:
         with library.safe_open(path, framework="numpy") as file:
-            yield SafetensorsFile(file)
+            parts = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            declared = {
+                name: Declared(tuple(part.get_shape()), dtype_of(part.get_dtype()))
+                for name, part in parts.items()
+            }
+            yield Source(declared, file.get_tensor)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     except library.SafetensorError as error:
@@ -189,27 +181,6 @@ def dtype_of(kind: str) -> np.dtype[Any]:
         return np.dtype(f"{KINDS[kind[0]]}{kind[1:]}" if kind != "BOOL" else bool)
     except (KeyError, TypeError):
         raise ValueError(f"there is an array of dtype {kind}, which NumPy does not have") from None
-
-
-class SafetensorsFile:
-    """A safetensors file that is open: first what it declares, and then its arrays."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-
-    @property
-    def declared(self) -> dict[str, Declared]:
-        """The shape and dtype of each array; none has been read yet."""
-        parts = {name: self._file.get_slice(name) for name in self._file.keys()}  # noqa: SIM118
-        return {
-            name: Declared(tuple(part.get_shape()), dtype_of(part.get_dtype()))
-            for name, part in parts.items()
-        }
-
-    def read(self, name: str) -> NDArray[Any]:
-        """One array."""
-        array: NDArray[Any] = self._file.get_tensor(name)
-        return array
 
 
 class Format(NamedTuple):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..core.graph import listen
 from ..core.tensor import Tensor, assign, described
 from ..functional import pulled_back
-from ..nn.checks import whole
+from ..nn.checks import needed_for, whole
 from .optimizers import POSITIVE, checked, listed
 
 Vector = NDArray[np.float64]
@@ -40,30 +40,12 @@ class Iteration(NamedTuple):
     gradient_norm: float
 
 
-def scipy_minimize() -> Any:
-    """SciPy's function, or an error that says how to get it."""
-    try:
-        from scipy.optimize import minimize
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "optim.minimize needs SciPy, which is not installed: "
-            "pip install 'autograd-mini[optim]'",
-            name=error.name,
-        ) from error
-    return minimize
-
-
 def progress_bar(shown: bool, method: str, maxiter: int | None) -> Any:
     """A bar of tqdm, which hides itself where nobody looks; None if none is wanted."""
     if not shown:
         return None
-    try:
+    with needed_for("progress=True", "optim"):
         from tqdm import tqdm
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "progress=True needs tqdm, which is not installed: pip install 'autograd-mini[optim]'",
-            name=error.name,
-        ) from error
     return tqdm(desc=method, total=maxiter, unit="iteration", disable=None)
 
 
@@ -258,7 +240,8 @@ def minimize(
     if tol is not None:
         checked("tol", tol, POSITIVE)
     problem = Problem(cost, listed(parameters))
-    search = scipy_minimize()
+    with needed_for("optim.minimize", "optim"):
+        import scipy.optimize
     bar = progress_bar(progress, method, settings.get("maxiter"))
 
     def after_iteration(x: Vector) -> None:
@@ -270,7 +253,7 @@ def minimize(
             callback(now)
 
     try:
-        result = search(
+        result = scipy.optimize.minimize(
             problem.value_and_gradient,
             problem.start,
             jac=True,

@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from ..core.primitive import Primitive
 from ..files import remove_unfinished, write_whole
 from ..nn.module import Module
-from ..nn.weights import Source, fitting
-from ..npz import npz, opened
+from ..nn.weights import fitting
+from ..npz import Source, npz, opened
 from ..optim import CosineLR, Optimizer, Schedule
 from .history import History
 

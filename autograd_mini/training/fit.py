@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import os
 import time
@@ -15,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.graph import no_grad
 from ..core.tensor import Tensor, unwrapped
 from ..data.splitting import batches, refuse_masked
-from ..nn.checks import whole
+from ..nn.checks import needed_for, whole
 from ..nn.module import Module
 from ..optim import Optimizer, Schedule
 from .checkpoint import Checkpoint, content_of, described
@@ -339,18 +340,10 @@ class NoBar:
 
 def bar_class(progress: bool | None) -> Any:
     """What shows the progress, as far as it is wanted and there."""
-    if progress is False:
+    if progress is False or (progress is None and importlib.util.find_spec("tqdm") is None):
         return NoBar
-    try:
+    with needed_for("progress=True", EXTRA):
         from tqdm import tqdm
-    except ModuleNotFoundError as error:
-        if progress is None:
-            return NoBar
-        raise ModuleNotFoundError(
-            f"progress=True needs tqdm, which is not installed: "
-            f"pip install 'autograd-mini[{EXTRA}]'",
-            name=error.name,
-        ) from error
     return tqdm
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ..nn.checks import needed_for
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -129,14 +131,8 @@ class History(dict[str, list[float]]):
         """
         if not self.epochs:
             raise ValueError("there is nothing to draw: the history has no epochs")
-        try:
+        with needed_for("a plot", EXTRA):
             from matplotlib.figure import Figure
-        except ModuleNotFoundError as error:
-            raise ModuleNotFoundError(
-                f"a plot needs {error.name}, which is not installed: "
-                f"pip install 'autograd-mini[{EXTRA}]'",
-                name=error.name,
-            ) from error
         names = [name for name in self if name not in NOT_DRAWN and not name.startswith(VALIDATION)]
         figure = Figure(figsize=(4.5 * len(names), 3.6), layout="constrained")
         for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
