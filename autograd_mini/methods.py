@@ -136,6 +136,7 @@ class Methods(Operand):
         return implementations[np.dot](self, other)
 
     def __divmod__(self, other: Any) -> tuple[Self, Self]:
+        """``np.divmod``: the integer part of a quotient, and what remains."""
         quotient, remainder = implementations[np.divmod](self, other)
         return quotient, remainder
 

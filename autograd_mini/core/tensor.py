@@ -687,6 +687,6 @@ class Tensor(Methods):
 
 
 for _name, _operator in vars(Tensor).items():
-    if isinstance(_operator, FunctionType) and _operator.__name__ != _name:
+    if isinstance(_operator, FunctionType) and hasattr(ndarray, _name):
         _operator.__name__, _operator.__qualname__ = _name, f"Tensor.{_name}"
-        _operator.__doc__ = getattr(ndarray, _name, _operator).__doc__
+        _operator.__doc__ = _operator.__doc__ or getattr(ndarray, _name).__doc__
