@@ -104,11 +104,11 @@ class Drawing:
                     raise
                 import warnings
 
-                warnings.warn(
-                    f"{error}: the built-in layout drew the picture",
-                    RuntimeWarning,
-                    stacklevel=users_level(),
-                )
+                from ..trace import Source, called_from
+
+                source = called_from()[0] or Source("an unknown line", 1)
+                text = f"{error}: the built-in layout drew the picture"
+                warnings.warn_explicit(text, RuntimeWarning, source.file, source.line)
         return svg_of(self._diagram), "built in"
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -187,22 +187,6 @@ class Drawing:
         except Exception as error:
             bundle["text/plain"] += f"\n(no picture: {error})"
         return bundle
-
-
-def users_level() -> int:
-    """How many calls above its caller the user's line is, as `warnings.warn` counts.
-
-    That is asked of frames: a warning is to show the line that the user can change.
-    """
-    import functools
-    import sys
-
-    from ..trace import PACKAGE
-
-    level, frame = 1, sys._getframe(1)
-    while frame.f_back and frame.f_code.co_filename.startswith((PACKAGE, functools.__file__)):
-        level, frame = level + 1, frame.f_back
-    return level
 
 
 def draw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -47,7 +48,7 @@ def called_from() -> tuple[Source | None, Place | None]:
     The rule of an op that the user has declared is the user's line, too.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame and frame.f_code.co_filename.startswith((PACKAGE, NUMPY)):
+    while frame and frame.f_code.co_filename.startswith((PACKAGE, NUMPY, functools.__file__)):
         frame = frame.f_back
     if frame is None:
         return None, None
