@@ -167,7 +167,7 @@ BAD_MODELS = {
     "null byte": ("x = 1\0", r"model\.py.*: (SyntaxError|ValueError): .*null bytes"),
     "exception": (
         MODEL.replace("W @ X", "X @ W"),
-        r"model\.py, line 9: ValueError: matmul: shape \(2, 3\) float64 @ W of shape"
+        r"model\.py, line 9: ValueError: matmul\(shape \(2, 3\) float64, W of shape"
         r".*\n    Z = X @ W \+ b",
     ),
     "exception at once": ("import numpy\n1 / 0\n", r"line 2: ZeroDivisionError: .*\n    1 / 0"),
