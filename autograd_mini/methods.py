@@ -23,7 +23,7 @@ class Methods(Operand):
 
     def reshape(self, *shape: Any) -> Self:
         """``np.reshape``: ``t.reshape(2, 3)`` or ``t.reshape((2, 3))``."""
-        return implementations[np.reshape](self, shape=shape[0] if len(shape) == 1 else shape)
+        return implementations[np.reshape](self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Self:
         """``np.transpose``: ``t.transpose(1, 0)``, ``t.transpose((1, 0))`` or ``t.transpose()``."""

@@ -28,6 +28,7 @@ from .core.ops import (
     reduce_max,
     reduce_min,
     reduce_sum,
+    reshape,
     restored,
     scatter,
     sum_along,
@@ -647,6 +648,20 @@ def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
 def ravel(a: Array) -> Array:
     """All elements along one axis, in row-major order."""
     return a.reshape((a.size,))
+
+
+def reshape_to(a: Array, shape: int | tuple[int, ...]) -> Array:
+    """The same elements in another shape."""
+    return reshape(a, shape=shape)
+
+
+def reshape_to_newshape(a: Array, newshape: int | tuple[int, ...]) -> Array:
+    """Likewise, as NumPy 2.0 calls its parameter."""
+    return reshape(a, shape=newshape)
+
+
+new = "shape" in parameter_names(np.reshape)
+composite(np.reshape)(reshape_to if new else reshape_to_newshape)
 
 
 @composite(np.squeeze)

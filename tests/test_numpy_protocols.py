@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -72,6 +73,7 @@ def test_an_array_times_a_tensor_is_one_call_and_not_one_for_each_element(listen
 
 # ---- how arguments are given --------------------------------------------------------------------
 
+SHAPE: Any = "shape" if "shape" in inspect.signature(np.reshape).parameters else "newshape"
 PLACES: dict[str, Callable[[Any], Any]] = {
     "sum by position": lambda x: np.sum(x, 0),
     "sum by name": lambda x: np.sum(x, axis=0, keepdims=True),
@@ -83,7 +85,7 @@ PLACES: dict[str, Callable[[Any], Any]] = {
     "amax": lambda x: np.amax(x, axis=0),
     "amin": lambda x: np.amin(x, axis=0),
     "reshape by position": lambda x: np.reshape(x, (3, 2)),
-    "reshape by name": lambda x: np.reshape(x, shape=(3, 2)),
+    "reshape by name": lambda x: np.reshape(x, **{SHAPE: (3, 2)}),
     "transpose by position": lambda x: np.transpose(x, (1, 0)),
     "transpose by name": lambda x: np.transpose(x, axes=[1, 0]),
     "transpose": lambda x: np.transpose(x),

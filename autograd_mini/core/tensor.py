@@ -128,9 +128,8 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
 
 @functools.cache
 def parameter_names(function: Callable[..., Any]) -> list[str]:
-    """The parameters of a NumPy function, in order, by the names that NumPy 2.1 gave them."""
-    names = inspect.signature(function).parameters
-    return [{"newshape": "shape"}.get(name, name) for name in names]
+    """The parameters of a NumPy function, in order."""
+    return list(inspect.signature(function).parameters)
 
 
 def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:

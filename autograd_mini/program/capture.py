@@ -182,8 +182,10 @@ class Step:
 
     @property
     def has_out(self) -> bool:
-        """Whether there is a way to have the result written into a buffer."""
+        """Whether there is a way to have the result written into a buffer, with the same bits."""
         kernel = getattr(self.primitive, "kernel", None)
+        if self.kind == "reduction" and any(is_read_backwards(x.array) for x in self.variables):
+            return False  # NumPy before 2.2 adds in another order where it is given ``out``
         is_ufunc = isinstance(kernel, np.ufunc)
         return is_ufunc or (has_line(self.primitive) and self.kind in WITH_OUT)
 
@@ -752,6 +754,11 @@ def state_of(source: Any) -> Any:
 def place(array: Any) -> tuple[Any, ...]:
     """Where the elements of an array lie, and what they are."""
     return array.shape, array.strides, array.dtype, array.__array_interface__["data"][0]
+
+
+def is_read_backwards(array: Any) -> bool:
+    """Whether an array runs backwards through its memory along an axis."""
+    return min(array.strides, default=0) < 0
 
 
 def is_pure(kernel: Any, arrays: list[Any], statics: Mapping[str, Any], y: Any) -> bool:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..core import ops
 from ..trace import Source
-from .capture import Looking, Step, Variable
+from .capture import Looking, Step, Variable, is_read_backwards
 from .passes import last_uses, rooms
 
 CHANGED = object()  # what a program returns when a guard does not hold
@@ -362,9 +362,12 @@ def is_count(step: Step, target: Variable) -> bool:
 def is_quicker_by_dot(y: Any, a: Variable, b: Variable) -> bool:
     """Whether ``np.dot`` gives the bits of ``np.matmul``, in half the time if these are small.
 
-    Where one side has length 1 they may take different ways through BLAS.
+    Where one side has length 1 they may take different ways through BLAS, and before NumPy 2.3
+    where one is read backwards.
     """
     if not (y.ndim == a.array.ndim == b.array.ndim == 2):
+        return False
+    if is_read_backwards(a.array) or is_read_backwards(b.array):
         return False
     return bool(min(y.shape) > 1 and y.flags.c_contiguous)
 
