@@ -333,6 +333,16 @@ def elementwise(
     >>> np.sinc(t).sum().backward()
     >>> t.grad
     Tensor([-1.27323954, -1.        ], dtype=float64)
+
+    The templates are what formulas and programs show:
+
+    >>> mean_of_two = ag.elementwise(
+    ...     lambda a, b: (a + b) / 2, r"\frac{$a + $b}{2}", "($a + $b) / 2", name="mean_of_two",
+    ...     a=lambda g: g / 2, b=lambda g: g / 2,
+    ... )
+    >>> from autograd_mini.symbols import named, write
+    >>> write(mean_of_two(named("A", np.ones(3)), named("B", np.ones(3))), "python")
+    '(A + B) / 2'
     """
     numpy = None if isinstance(kernel, FunctionType) else kernel
     options: Any = {"numpy": numpy, **rules_and_options, "kind": "elementwise"}
