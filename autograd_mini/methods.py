@@ -131,9 +131,9 @@ class Methods(Operand):
 
     # -- two operands --
 
-    def dot(self, other: Any) -> Self:
+    def dot(self, b: Any) -> Self:
         """``np.dot``."""
-        return implementations[np.dot](self, other)
+        return implementations[np.dot](self, b)
 
     def __divmod__(self, other: Any) -> tuple[Self, Self]:
         """``np.divmod``: the integer part of a quotient, and what remains."""
@@ -142,25 +142,25 @@ class Methods(Operand):
 
     # -- what only looks, and gives no Tensor --
 
-    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    def argmax(self, axis: int | None = None, out: Any = None, *, keepdims: bool = False) -> Any:
         """``np.argmax``: the index of the largest element."""
-        return implementations[np.argmax](self, axis, keepdims=keepdims)
+        return implementations[np.argmax](self, axis, out, keepdims=keepdims)
 
-    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Any:
+    def argmin(self, axis: int | None = None, out: Any = None, *, keepdims: bool = False) -> Any:
         """``np.argmin``: the index of the smallest element."""
-        return implementations[np.argmin](self, axis, keepdims=keepdims)
+        return implementations[np.argmin](self, axis, out, keepdims=keepdims)
 
     def argsort(self, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
         """``np.argsort``: the indices that sort."""
         return implementations[np.argsort](self, axis, kind, stable=stable)
 
-    def all(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """``np.all``: whether all elements are true."""
-        return implementations[np.all](self, axis, keepdims=keepdims)
+    def all(self, axis: Axis = None, out: Any = None, **options: Any) -> Any:
+        """``np.all``: whether all elements are true, or all of those ``where=...``."""
+        return implementations[np.all](self, axis, out, **options)
 
-    def any(self, axis: Axis = None, *, keepdims: bool = False) -> Any:
-        """``np.any``: whether an element is true."""
-        return implementations[np.any](self, axis, keepdims=keepdims)
+    def any(self, axis: Axis = None, out: Any = None, **options: Any) -> Any:
+        """``np.any``: whether an element is true, or one of those ``where=...``."""
+        return implementations[np.any](self, axis, out, **options)
 
     def nonzero(self) -> tuple[Any, ...]:
         """``np.nonzero``: the indices of what is not zero."""

@@ -22,8 +22,10 @@ from .core.graph import Array
 from .core.ops import (
     Axis,
     Index,
-    concatenate,
+    convert,
     count,
+    join,
+    matrix_product,
     normalized,
     reduce_max,
     reduce_min,
@@ -36,7 +38,15 @@ from .core.ops import (
     zero,
 )
 from .core.primitive import composite, elementwise, implementations, primitive
-from .core.tensor import described, parameter_names, unwrapped, wrap
+from .core.tensor import (
+    Tensor,
+    apply_binary,
+    described,
+    explained,
+    parameter_names,
+    unwrapped,
+    wrap,
+)
 
 LN_2, LN_10 = math.log(2), math.log(10)
 
@@ -162,7 +172,7 @@ def quotient_and_remainder(a: Array, b: Array) -> tuple[Array, Array]:
 @composite(np.where)
 def where_or_nonzero(condition: Array, *choices: Array) -> Any:
     """Choose by a condition; with one argument, where that is not zero."""
-    return where(condition, *choices) if choices else np.nonzero(unwrapped(condition))
+    return where(condition, *choices) if choices else np.nonzero(condition)
 
 
 @composite(np.select)
@@ -421,6 +431,22 @@ def norm_of_order(
 # ---- products -----------------------------------------------------------------------------------
 
 
+@composite(np.matmul)
+def matmul(a: Array, b: Array) -> Array:
+    """``a @ b`` for matrices, stacks of them that broadcast, and vectors."""
+    a, b = [x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b)]
+    if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
+        error = ValueError("the first must have as many columns as the second has rows")
+        raise explained(error, matrix_product, (a, b))
+    if a.ndim > 1 and b.ndim > 1:
+        return apply_binary(matrix_product, a, b)
+    left = a if a.ndim > 1 else a.reshape((1, -1))
+    right = b if b.ndim > 1 else b.reshape((-1, 1))
+    y = apply_binary(matrix_product, left, right)
+    kept = y.shape[: y.ndim - 2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1)
+    return y.reshape(kept)
+
+
 @composite(np.dot)
 def dot(a: Array, b: Array) -> Array:
     """The product of matrices or vectors; of more axes, the last with the last but one."""
@@ -648,6 +674,20 @@ def expand_dims(a: Array, axis: int | tuple[int, ...]) -> Array:
 def ravel(a: Array) -> Array:
     """All elements along one axis, in row-major order."""
     return a.reshape((a.size,))
+
+
+@composite(np.ndarray.astype)
+def astype(x: Array, dtype: Any) -> Array:
+    """Another dtype; only to floating-point dtypes does a gradient flow."""
+    dtype = np.dtype(dtype)
+    return convert(x if dtype.kind == "f" else x.detach(), dtype=dtype)
+
+
+@composite(np.concatenate)
+def concatenate(arrays: Iterable[Array], axis: int | None = 0) -> Array:
+    """Arrays one after the other along an axis, flattened if it is None."""
+    arrays = [x if hasattr(x, "ndim") else np.asarray(x) for x in arrays]
+    return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
 
 
 def reshape_to(a: Array, shape: int | tuple[int, ...]) -> Array:
@@ -957,11 +997,13 @@ def empty_like(prototype: Array, dtype: Any = None, *, shape: Any = None) -> Arr
 # ---- functions that only look -------------------------------------------------------------------
 
 
-def on_data(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A NumPy function that looks at values without being part of the computation."""
+def on_data(function: Callable[..., Any], reads: bool) -> Callable[..., Any]:
+    """A NumPy function that looks at Tensors without being part of the computation."""
 
     def plain(value: Any) -> Any:
-        return type(value)(map(plain, value)) if type(value) in (list, tuple) else unwrapped(value)
+        if type(value) in (list, tuple):
+            return type(value)(map(plain, value))
+        return value._read("look") if reads and isinstance(value, Tensor) else unwrapped(value)
 
     def look(*args: Any, **kwargs: Any) -> Any:
         return function(*map(plain, args), **{name: plain(x) for name, x in kwargs.items()})
@@ -969,27 +1011,33 @@ def on_data(function: Callable[..., Any]) -> Callable[..., Any]:
     return look
 
 
+#: Functions that look at shapes and dtypes alone.
+ABOUT_SHAPES: tuple[Any, ...] = (
+    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.isrealobj),
+    *(np.iscomplexobj, np.may_share_memory, np.shares_memory, np.einsum_path),
+)
 # What gives values back, such as np.unique or np.quantile, is not here: that would cut the graph.
 LOOKING: tuple[Any, ...] = (
-    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.min_scalar_type, np.common_type),
     *(np.argmax, np.argmin, np.nanargmax, np.nanargmin, np.argsort, np.argpartition, np.argwhere),
     *(np.nonzero, np.flatnonzero, np.count_nonzero, np.searchsorted, np.digitize, np.lexsort),
     *(np.all, np.any, np.allclose, np.isclose, np.array_equal, np.array_equiv, np.isin),
-    *(np.isposinf, np.isneginf, np.isreal, np.iscomplex, np.isrealobj, np.iscomplexobj),
+    *(np.isposinf, np.isneginf, np.isreal, np.iscomplex, np.min_scalar_type),
     *(np.tril_indices_from, np.triu_indices_from, np.diag_indices_from, np.ix_, np.unravel_index),
-    *(np.array2string, np.array_repr, np.array_str, np.einsum_path),
-    *(np.save, np.savetxt, np.savez, np.savez_compressed, np.may_share_memory, np.shares_memory),
+    *(np.array2string, np.array_repr, np.array_str),
+    *(np.save, np.savetxt, np.savez, np.savez_compressed),
 )
-implementations.update({function: on_data(function) for function in LOOKING})
+implementations.update({function: on_data(function, False) for function in ABOUT_SHAPES})
+implementations.update({function: on_data(function, True) for function in LOOKING})
 
 
 @composite(np.bincount)
 def bincount(x: Array, *, minlength: int = 0) -> Array:
     """How often each number occurs; weights, which would be part of the computation, are not."""
-    return np.bincount(unwrapped(x), minlength=minlength)
+    return on_data(np.bincount, True)(x, minlength=minlength)
 
 
 @composite(np.histogram)
 def histogram(a: Array, bins: Any = 10, range: Any = None) -> tuple[Array, Array]:
     """Counts of the elements in intervals, and the edges of these: for looking at, likewise."""
-    return np.histogram(unwrapped(a), unwrapped(bins), range)
+    counts, edges = on_data(np.histogram, True)(a, bins, range)
+    return counts, edges

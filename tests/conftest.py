@@ -28,7 +28,7 @@ def nothing_left_behind() -> Iterator[None]:
     after = graph.listening()
     implementations.clear()
     implementations.update(known)
-    assert after == before, (
+    assert (after.recording, after.observers) == (before.recording, before.observers), (
         f"this test left recording={after.recording} and {len(after.observers)} observers behind"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import itertools
 import sys
@@ -622,8 +623,9 @@ def test_forward_update_forward_backward_is_an_ordinary_step() -> None:
     assert w.tolist() == [0.125, 0.25]
 
 
-def sizes_of_account() -> tuple[int, int]:
-    return len(graph.writes._by_place), len(graph.writes._by_array)
+def sizes_of_account() -> tuple[int, int, int]:
+    places = [len(account.places) for account in graph.writes._accounts.values()]
+    return len(places), sum(places), len(graph.writes._by_array)
 
 
 def test_what_was_written_is_forgotten_with_its_memory() -> None:
@@ -634,10 +636,40 @@ def test_what_was_written_is_forgotten_with_its_memory() -> None:
     w = leaf([1.0, 2.0])
     for _ in range(5):
         ag.assign(w.detach()[1:], 2.0)
-    places, arrays = sizes_of_account()
-    assert (places, arrays) == (known[0] + 1, known[1])
+    assert sizes_of_account() == (known[0] + 1, known[1] + 1, known[2])
     del w
     assert sizes_of_account() == known
+
+
+def test_an_account_tells_a_hundred_places_apart_and_then_takes_the_memory_as_a_whole() -> None:
+    accounts, places, _ = sizes_of_account()
+    data = np.ones(1000)
+    saved, apart = leaf(data[999:]), leaf([3.0])
+    y = np.sum(saved * saved) + np.sum(apart * apart)
+    ag.assign(ag.Tensor(data[:1]), 7.0)
+    y.backward()
+    assert saved.grad.tolist() == [2.0]
+    for i in range(998):
+        ag.assign(ag.Tensor(data[i : i + 1]), 7.0)
+    assert sizes_of_account()[0] == accounts + 1
+    assert sizes_of_account()[1] - places <= graph.MOST + 1
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
+    y = np.sum(saved * saved) + np.sum(apart * apart)
+    y.backward()
+    assert apart.grad.tolist() == [12.0]
+
+
+def test_memory_that_an_array_does_not_own_is_not_forgotten_with_who_wrote_it() -> None:
+    constant = np.arange(1.0, 5.0)
+    pointer = constant.ctypes.data_as(ctypes.POINTER(ctypes.c_double))
+    w = leaf(np.ones(4))
+    y = np.sum(w * constant)
+    ag.assign(ag.Tensor(np.ctypeslib.as_array(pointer, (4,))), 9.0)
+    del pointer
+    gc.collect()
+    with pytest.raises(RuntimeError, match="changed in place"):
+        y.backward()
 
 
 def test_a_write_between_the_elements_that_were_saved_does_no_harm() -> None:
@@ -864,6 +896,42 @@ def test_the_newest_switch_decides_whichever_ended_before_it() -> None:
     assert (leaf(1.0) * 2).requires_grad
     on.__exit__()
     off.__exit__()  # of a block that has ended already
+    assert (leaf(1.0) * 2).requires_grad
+
+
+def test_a_generator_that_another_thread_or_task_closes_takes_its_switch_back() -> None:
+    def quiet() -> Iterator[None]:
+        with ag.no_grad():
+            yield
+
+    running = quiet()
+    next(running)
+    thread = threading.Thread(target=running.close)
+    thread.start()
+    thread.join(60)
+    assert (leaf(1.0) * 2).requires_grad
+
+    async def rows() -> AsyncIterator[int]:
+        with ag.no_grad():
+            for i in range(5):
+                yield i
+
+    async def run() -> None:
+        async for _ in rows():
+            break
+        await asyncio.sleep(0.01)  # in which the loop closes it, in a task of its own
+        assert (leaf(1.0) * 2).requires_grad
+
+    asyncio.run(run())
+    assert (leaf(1.0) * 2).requires_grad
+
+
+def test_a_switch_can_decorate_a_function() -> None:
+    @ag.no_grad()
+    def quiet(x: Any) -> Any:
+        return x * 2
+
+    assert not quiet(leaf(1.0)).requires_grad
     assert (leaf(1.0) * 2).requires_grad
 
 

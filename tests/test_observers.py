@@ -22,7 +22,6 @@ class Diary(Observer):
     """Writes down all that it is told, in order."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.lines: list[str] = []
 
     def heard(self, primitive: Any, operands: Any, statics: Any, y: Any) -> None:
@@ -31,7 +30,6 @@ class Diary(Observer):
         self.lines.append(f"{phase} {primitive.name}{rule}")
 
     def seeded(self, node: Any, cotangent: Any, given: Any) -> None:
-        super().seeded(node, cotangent, given)
         self.lines.append(f"seed {cotangent.tolist()} given {given}")
 
     def pulled(self, node: Any, position: int, contribution: Any) -> None:
@@ -124,6 +122,51 @@ def test_who_begins_to_listen_within_a_pass_hears_the_rest_of_it() -> None:
     assert x.grad.item() == 2.0
 
 
+def test_a_seed_of_another_dtype_is_converted_within_the_pass() -> None:
+    x = leaf([1.0, 2.0])
+    with listen(observer=Diary()) as diary:
+        (x * 2.0).backward(ag.Tensor(np.ones(2, np.float32)))
+    assert diary.lines[1] == "backward astype"
+    with pytest.raises(ValueError, match="gradient has shape"), listen(observer=Diary()) as diary:
+        (x * 2.0).backward(np.ones(3))
+    assert (diary.lines[-1], diary.passes) == ("finished", [])
+
+
+def test_a_trace_that_ended_within_a_rule_can_be_taken_up_again() -> None:
+    run = ag.trace()
+
+    def rule(g: Any) -> Any:
+        run.__exit__(None, None, None)
+        return g * 1.0
+
+    op = ag.elementwise(lambda x: x * 1.0, "$x", name="op", x=rule)
+    run.__enter__()
+    (op(leaf(3.0)) * 2.0).backward()
+    with run:
+        leaf(3.0) * 3.0
+    assert run.calls[-1].phase == "forward"
+
+
+def test_who_listens_twice_hears_each_call_once() -> None:
+    run = ag.trace()
+    with run, run:
+        (leaf(3.0) * 3.0).backward()
+    assert [call.phase for call in run.calls] == ["forward", "backward"]
+
+
+def test_an_observer_needs_no_initialisation_of_ours() -> None:
+    class Own(Observer):
+        def __init__(self) -> None:
+            self.heard_of = 0
+
+        def heard(self, *facts: Any) -> None:
+            self.heard_of += 1
+
+    with listen(observer=Own()) as own:
+        (leaf(3.0) * 3.0).backward()
+    assert own.heard_of == 2
+
+
 READS: dict[str, Callable[[ag.Tensor], Any]] = {
     "t.data": lambda t: t.data,
     "t.numpy()": lambda t: t.numpy(),
@@ -134,7 +177,18 @@ READS: dict[str, Callable[[ag.Tensor], Any]] = {
     "index": lambda t: [1, 2][ag.Tensor(1)],
     "t.item()": lambda t: t.item(),
     "t.tolist()": lambda t: t.tolist(),
-    "format": lambda t: f"{t:.2f}",
+    "a format": lambda t: f"{t:.2f}",
+    "no format": lambda t: f"{t}",
+    "repr": repr,
+    "np.argmax": np.argmax,
+    "np.nonzero": lambda t: np.nonzero(t.reshape(1)),
+    "np.where of one": lambda t: np.where(t.reshape(1)),
+    "np.allclose": lambda t: np.allclose([1.0], t),
+    "np.array_str": np.array_str,
+    "np.bincount": lambda t: np.bincount(ag.Tensor([1])),
+    "np.histogram": lambda t: np.histogram(t.reshape(1)),
+    "out=": lambda t: np.add(t, 1, out=np.empty(())),
+    "t.all()": lambda t: t.all(),
     "copy.deepcopy(t)": copy.deepcopy,
 }
 LOOKS: dict[str, Callable[[ag.Tensor], Any]] = {
@@ -142,7 +196,7 @@ LOOKS: dict[str, Callable[[ag.Tensor], Any]] = {
     "len": lambda t: len(t.reshape(1)),
     "an op": lambda t: np.exp(t) + 1,
     "detach": lambda t: t.detach(),
-    "repr": repr,
+    "np.shape": lambda t: (np.shape(t), np.ndim(t), np.result_type(t)),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 import autograd_mini as ag
+from autograd_mini.core import ops
 from autograd_mini.core.primitive import Like, Operand, Primitive, implementations
 
 Array = Any
@@ -344,3 +346,52 @@ def test_a_rule_that_is_no_function_of_python_is_refused_at_the_declaration(rule
 def test_a_ufunc_of_three_operands_or_two_results_is_refused_at_the_declaration(ufunc: Any) -> None:
     with pytest.raises(TypeError, match=ufunc.__name__):
         ag.elementwise(ufunc, "")
+
+
+# ---- kinds and signatures -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["permutation", "reduction", "scatter", "cast", "join", "odd"])
+def test_a_kind_that_lacks_its_statics_or_is_none_is_refused(kind: str) -> None:
+    with pytest.raises(TypeError, match=rf"op: kind='{kind}' and statics \('other',\)"):
+
+        @ag.primitive("$x", kind=kind)
+        def op(x: Any, *, other: int = 0) -> Any:
+            return x
+
+
+def test_signatures_say_what_an_op_takes() -> None:
+    assert str(inspect.signature(ag.relu)) == "(x)"
+    assert str(inspect.signature(ag.softmax)) == "(x, *, axis=-1)"
+    assert str(inspect.signature(ops.multiply)) == "(a, b)"
+    assert str(inspect.signature(ops.join)) == "(*xs, axis)"
+    assert str(inspect.signature(ag.Primitive)).startswith("(kernel:")
+    assert str(inspect.signature(ag.Tensor.sum)).startswith("(self, axis:")
+
+
+def test_operands_can_be_named() -> None:
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    assert ag.softmax(x=x, axis=0).tolist() == ag.softmax(x, axis=0).tolist()
+    assert ops.subtract(x, b=1.0).tolist() == ops.subtract(a=x, b=1.0).tolist() == [0.0, 1.0]
+    assert ops.subtract(b=np.ones(2), a=np.ones(2)).tolist() == [0.0, 0.0]
+    with pytest.raises(TypeError):
+        ops.subtract(b=x)
+
+
+def test_operators_and_methods_have_names_and_docstrings() -> None:
+    for name in ("__add__", "__radd__", "__matmul__", "__neg__", "__iadd__", "__pow__", "sum"):
+        method = getattr(ag.Tensor, name)
+        assert method.__name__ == name
+        assert method.__qualname__ == f"Tensor.{name}"
+        assert method.__doc__
+
+
+def test_what_is_made_of_a_function_has_its_name_its_docstring_and_its_signature() -> None:
+    def cost(x: Any, y: float = 2.0) -> Any:
+        """What it costs."""
+        return np.sum(x**y)
+
+    for make in (ag.grad, ag.value_and_grad, ag.jacobian, ag.hessian):
+        made = make(cost)
+        assert (made.__name__, made.__doc__) == ("cost", "What it costs.")
+        assert inspect.signature(made) == inspect.signature(cost)

@@ -941,6 +941,7 @@ READING: dict[str, Callable[[Any], Any]] = {
     "tolist": lambda x: x.tolist(),
     "asarray": lambda x: x * np.asarray(x),
     "format": lambda x: f"{np.sum(x):.3f}",
+    "text": lambda x: x * len(f"{np.sum(x)}"),
     "detached": lambda x: x * x.detach().data,
     "a Tensor of it": lambda x: x * ag.Tensor(x).data,
     "another dtype": lambda x: ag.Tensor(x, dtype=FLOAT32) * 2,

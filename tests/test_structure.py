@@ -36,6 +36,7 @@ HOUSE = [
     "files",
     "text",
     "npz",
+    "signatures",
     "core.primitive",
     "core.graph",
     "methods",

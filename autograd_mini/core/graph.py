@@ -44,9 +44,10 @@ import itertools
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from operator import attrgetter
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,8 @@ class Node:
 # ---- who is listening ---------------------------------------------------------------------------
 
 
-class Listening(NamedTuple):
+@dataclass(eq=False, slots=True)
+class Listening:
     """What becomes of a call: is it recorded for backward, and who is told of it.
 
     `autograd_mini.trace.Observer` says what observers are told.
@@ -91,7 +93,7 @@ class Listening(NamedTuple):
 
     recording: bool = True
     observers: tuple[Any, ...] = ()
-    switch: listen | None = None  # the newest that is in force,
+    switch: Any = None  # the newest that is in force,
     before: Any = None  # and how it was before that
 
 
@@ -99,37 +101,50 @@ _listening = ContextVar("listening", default=Listening())  # noqa: B039
 listening = _listening.get
 
 
-class listen:  # noqa: N801 - used like a function: `with listen(...)`
+class listen(contextlib.ContextDecorator):  # noqa: N801 - used like a function
     """Change who is listening, for a ``with`` block; what is not given stays as it is.
 
-    Each block takes back what it has switched itself, in whatever order blocks end: those of
-    generators that are closed, of threads, of tasks.
+    Each block takes back what it has switched itself, in whatever order and context blocks end:
+    those of generators that somebody else closes, of threads, of tasks.
     """
 
     def __init__(self, recording: bool | None = None, observer: Any = None) -> None:
         self.recording = recording
         self.observer = observer
+        self._states: list[Any] = []  # that this switch has made, and not taken back
 
     def __enter__(self) -> Any:
-        _listening.set(switched(listening(), self))
+        _listening.set(self.switched(listening()))
         return self.observer
 
     def __exit__(self, *error: object) -> None:
-        _listening.set(without(listening(), self))
+        over = now = listening()
+        while over.before is not None and over.switch is not self:
+            over = over.before
+        if over.switch is self or self._states:  # else of a block that has ended already
+            over = over if over.switch is self else self._states[-1]  # begun in another context
+            self._states.remove(over)
+            over.recording, over.observers = over.before.recording, over.before.observers
+            over.switch = None  # for those contexts, too, that have it from this one
+            _listening.set(settled(now))
+
+    def switched(self, now: Listening) -> Listening:
+        """What the switch makes of a state."""
+        recording = now.recording if self.recording is None else self.recording
+        known = self.observer is None or self.observer in now.observers
+        observers = now.observers if known else (*now.observers, self.observer)
+        self._states.append(Listening(recording, observers, self, now))
+        return self._states[-1]  # type: ignore[no-any-return]
 
 
-def switched(now: Listening, switch: Any) -> Listening:
-    """What a switch makes of the state."""
-    recording = now.recording if switch.recording is None else switch.recording
-    observers = now.observers if switch.observer is None else (*now.observers, switch.observer)
-    return Listening(recording, observers, switch, now)
-
-
-def without(now: Listening, switch: listen) -> Any:
-    """The state without the newest use of a switch, if it is in force here."""
-    if now.switch is switch or now.before is None:
-        return now.before or now
-    return switched(without(now.before, switch), now.switch)
+def settled(state: Listening) -> Listening:
+    """The same state without switches that have been taken back."""
+    if state.before is None:
+        return state
+    before = settled(state.before)
+    if state.switch is None:
+        return before
+    return state if before is state.before else state.switch.switched(before)
 
 
 def tell(event: str, *facts: Any) -> None:
@@ -161,48 +176,53 @@ def no_grad() -> listen:
 # ---- writes in place ----------------------------------------------------------------------------
 
 
+MOST = 100  # so many places of one memory are told apart, of more it counts as written as a whole
+
+
 class Writes:
     """The account of memory: which elements were written in place, and when.
 
     A write is booked on the memory, not on the array object that happened to be used: a view is
     soon gone, and what was written through it stays.  It takes a serial number from the same
-    counter as the nodes, so "written after it was saved" is one comparison.
+    counter as the nodes, so "written after it was saved" is one comparison.  An account ends with
+    the array that owns the memory; if something else does, nobody knows when that ends.
     """
 
     def __init__(self) -> None:
         self.newest = -1
-        self._by_place: dict[Any, Any] = {}
-        self._by_array: dict[int, tuple[Any, Any]] = {}  # the same entries, found at once
+        self._accounts: dict[int, Any] = {}  # of owners: the latest write, and that of each place
+        self._by_array: dict[int, tuple[Any, Any, Any]] = {}
 
     def note(self, array: Any) -> None:
         """Remember that an array has just been written."""
-        self.newest = next_serial()
         key = id(array)
         if key not in self._by_array:
             alive = weakref.ref(array, lambda _: self._by_array.pop(key, None))
-            self._by_array[key] = alive, self._entry(array)
-        self._by_array[key][1].serial = self.newest
+            self._by_array[key] = alive, self._account(array), place_of(array)
+        _, account, place = self._by_array[key]
+        self.newest = account.serial = account.places[place] = next_serial()
 
-    def _entry(self, array: Any) -> Any:
-        """The entry for the elements of an array, which lasts as long as their memory."""
-        place: Any = id(array)
-        entry, owner = SimpleNamespace(serial=-1, elements=None, forget=None), array
-        if isinstance(array, np.ndarray):
-            memory = SimpleNamespace(__array_interface__=array.__array_interface__)
-            place = memory.__array_interface__["data"], array.shape, array.strides, array.itemsize
-            entry.elements, owner = np.asarray(memory), owner_of(array)  # keeps nothing alive
-        if place not in self._by_place:
-            self._by_place[place] = entry
-            with contextlib.suppress(TypeError):  # an owner without weak references: never
-                entry.forget = weakref.ref(owner, lambda _: self._by_place.pop(place, None))
-        return self._by_place[place]
+    def _account(self, array: Any) -> Any:
+        """The account that a write into an array is booked on."""
+        owner = owner_of(array)
+        key = id(owner)
+        new = SimpleNamespace(serial=-1, places={}, end=None)
+        account = self._accounts.setdefault(key, new)
+        if len(account.places) > MOST:
+            account.places = {place_of(owner): account.serial}
+        if account is new and getattr(getattr(owner, "flags", None), "owndata", False):
+            account.end = weakref.ref(owner, lambda _: self._accounts.pop(key, None))
+        return account
 
     def since(self, array: Any, serial: int) -> bool:
         """Whether an element of an array was written after a serial number."""
         if not isinstance(array, np.ndarray):
-            return id(array) in self._by_place and self._by_place[id(array)].serial > serial
-        entries = list(self._by_place.values())  # other threads write meanwhile
-        return any(x.serial > serial and np.shares_memory(x.elements, array) for x in entries)
+            return id(array) in self._accounts and self._accounts[id(array)].serial > serial
+        for account in list(self._accounts.values()):  # other threads write meanwhile
+            for place, when in list(account.places.items()) if account.serial > serial else ():
+                if when > serial and place and np.shares_memory(elements_at(place), array):
+                    return True
+        return False
 
     def check(self, node: Node) -> None:
         """Raise if an array that a node saved has been written since."""
@@ -216,11 +236,27 @@ class Writes:
 
 
 def owner_of(array: Any) -> Any:
-    """The object whose memory an array looks at: an array, or what it was made from."""
-    owner = array
-    while array is not None:
-        owner, array = array, getattr(array, "base", getattr(array, "obj", None))
-    return owner
+    """The array that others are views of, or what its memory was taken from."""
+    while isinstance(array, np.ndarray | memoryview):
+        base = array.base if isinstance(array, np.ndarray) else array.obj
+        if base is None:
+            break
+        array = base
+    return array
+
+
+def place_of(array: Any) -> tuple[Any, ...]:
+    """Where the elements of an array lie: address, shape, strides, size; unknown if no ndarray."""
+    if not isinstance(array, np.ndarray):
+        return ()
+    return array.__array_interface__["data"][0], array.shape, array.strides, array.itemsize
+
+
+def elements_at(place: tuple[Any, ...]) -> Any:
+    """An array that looks at a place in memory, to be compared with others, and never read."""
+    address, shape, strides, size = place
+    facts = {"data": (address, True), "shape": shape, "strides": strides, "typestr": f"|V{size}"}
+    return np.asarray(SimpleNamespace(__array_interface__={**facts, "version": 3}))
 
 
 writes = Writes()

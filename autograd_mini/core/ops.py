@@ -9,7 +9,6 @@ differentiated again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from types import EllipsisType
 from typing import Any
 
@@ -18,7 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from .graph import Array, unbroadcast
 from .primitive import Operand, composite, elementwise, primitive
-from .tensor import apply_binary, explained, ndarray
+from .tensor import ndarray
 
 Axis = int | tuple[int, ...] | None
 
@@ -158,22 +157,6 @@ matrix_product = primitive(
     b=lambda g, a, like: unbroadcast(a.mT @ g, like.shape))(np.matmul)
 
 
-@composite(np.matmul)
-def matmul(a: Array, b: Array) -> Array:
-    """``a @ b`` for matrices, stacks of them that broadcast, and vectors."""
-    a, b = [x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b)]
-    if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
-        error = ValueError("the first must have as many columns as the second has rows")
-        raise explained(error, matrix_product, (a, b))
-    if a.ndim > 1 and b.ndim > 1:
-        return apply_binary(matrix_product, a, b)
-    left = a if a.ndim > 1 else a.reshape((1, -1))
-    right = b if b.ndim > 1 else b.reshape((-1, 1))
-    y = apply_binary(matrix_product, left, right)
-    kept = y.shape[: y.ndim - 2] + y.shape[-2:-1] * (a.ndim > 1) + y.shape[-1:] * (b.ndim > 1)
-    return y.reshape(kept)
-
-
 # ---- shapes -------------------------------------------------------------------------------------
 
 
@@ -222,13 +205,6 @@ def block(i: int, likes: Any, axis: int) -> tuple[slice, ...]:
 def join(*xs: Array, axis: int) -> Array:
     """Arrays one after the other along an axis."""
     return np.concatenate(xs, axis)
-
-
-@composite(np.concatenate)
-def concatenate(arrays: Iterable[Array], axis: int | None = 0) -> Array:
-    """Arrays one after the other along an axis, flattened if it is None."""
-    arrays = [x if hasattr(x, "ndim") else np.asarray(x) for x in arrays]
-    return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
 
 
 BASIC = int | np.generic | slice | EllipsisType | None
@@ -287,10 +263,3 @@ def index(x: Array, key: Any) -> Array:
 def convert(x: Array, *, dtype: np.dtype[Any]) -> Array:
     """The values in another dtype."""
     return x.astype(dtype)
-
-
-@composite(ndarray.astype)
-def astype(x: Array, dtype: Any) -> Array:
-    """Another dtype; only to floating-point dtypes does a gradient flow."""
-    dtype = np.dtype(dtype)
-    return convert(x if dtype.kind == "f" else x.detach(), dtype=dtype)

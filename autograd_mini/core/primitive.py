@@ -48,7 +48,6 @@ differentiated again.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from functools import cached_property
 from itertools import accumulate
@@ -58,13 +57,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..signatures import Signature
+
 Function = Callable[..., Any]
 Template = str | Callable[..., str]
 RESERVED = ("g", "y", "like", "likes", "i")
 OUTPUT = -1  # where Node.saved holds the output, behind the operands
 # fmt: off
-KINDS = ("elementwise", "reduction", "permutation", "reshape", "broadcast", "copy", "cast", "join",
-         "index", "scatter", "product", "window", "write", "constant", "other")
+KINDS: dict[str, tuple[str, ...]] = {  # each with the statics that it goes by; see the table above
+    "elementwise": (), "reduction": ("axis", "keepdims"), "permutation": ("axes",),
+    "reshape": ("shape",), "broadcast": ("shape",), "copy": (), "cast": ("dtype",),
+    "join": ("axis",), "index": ("key",), "scatter": ("key", "shape"), "product": (),
+    "window": (), "write": (), "constant": (), "other": ()}
 # fmt: on
 
 #: NumPy's functions that Tensors understand, each with the primitive or composite that it runs.
@@ -128,20 +132,6 @@ class Keeps(dict[tuple[bool, ...], Any]):
         return result
 
 
-class Signature:
-    """What `inspect.signature` says of a primitive: operands may be named, statics are."""
-
-    def __get__(self, primitive: Any, owner: Any) -> inspect.Signature | None:
-        if primitive is None:
-            return None  # of the class
-        kinds = inspect.Parameter
-        names: dict[str, Any] = dict.fromkeys(primitive.operands, kinds.POSITIONAL_OR_KEYWORD)
-        names |= dict.fromkeys(primitive.operands[-1:] * primitive.variadic, kinds.VAR_POSITIONAL)
-        names |= dict.fromkeys(primitive.statics, kinds.KEYWORD_ONLY)
-        default = {name: primitive.defaults.get(name, kinds.empty) for name in names}
-        return inspect.Signature([kinds(x, kind, default=default[x]) for x, kind in names.items()])
-
-
 class Primitive:
     """An op: how it is computed, how it is written, and its derivative by each operand.
 
@@ -186,12 +176,10 @@ class Primitive:
 
     __signature__ = Signature()
 
-    def __init__(
-        self, kernel: Any, template: Any, rules: Any, name: str, kind: str, python: str | None,
-        analytic: bool,
-    ) -> None:  # fmt: skip
-        if kind not in KINDS:
-            raise TypeError(f"{name}: kind={kind!r} is none of {', '.join(KINDS)}")
+    # fmt: off
+    def __init__(self, kernel: Any, template: Any, rules: Any, name: str, kind: str,
+                 python: str | None, analytic: bool) -> None:
+        # fmt: on
         self.name = self.__name__ = name
         self.__doc__ = kernel.__doc__
         self.kernel = kernel
@@ -201,6 +189,8 @@ class Primitive:
         self.operands, self.statics, self.defaults, self.variadic = parameters_of(kernel)
         self.least = len(self.operands) - self.variadic  # how many operands a call has at least
         self.analytic = analytic
+        if kind not in KINDS or not {*KINDS[kind]} <= {*self.statics}:
+            raise TypeError(f"{name}: kind={kind!r} and statics {self.statics}; KINDS are {KINDS}")
         if reserved := {*RESERVED}.intersection(self.operands + self.statics):
             raise TypeError(f"{name}: {reserved} cannot be parameters: only rules use these words")
         if strangers := rules.keys() - {*self.operands}:

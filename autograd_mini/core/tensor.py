@@ -266,6 +266,7 @@ def written(y: Any, out: Any) -> Any:
     value = unwrapped(y).astype(out.dtype, casting="same_kind", copy=False)
     if isinstance(out, Tensor):
         return assign(out, value)
+    tell("reading", y, "array")
     out[...] = value
     writes.note(out)
     return out
@@ -315,12 +316,14 @@ def backpropagate(
 
     Each is in an array of its own.  While nobody listens, rules run on plain arrays.
     """
-    seed = cotangent_of(root, gradient)
     if not create_graph and not listening().observers:
+        seed = cotangent_of(root, gradient)
         return set_apart(sweep(order, unwrapped(seed), targets), seed)
-    start = seed if isinstance(seed, Tensor) else wrap(seed)
-    tell("seeded", root._node, start, gradient)
+    tell("starting")
     try:
+        seed = cotangent_of(root, gradient)
+        start = seed if isinstance(seed, Tensor) else wrap(seed)
+        tell("seeded", root._node, start, gradient)
         with listen(recording=create_graph):
             return set_apart(sweep(order, start, targets, wrap), seed)
     finally:
@@ -512,7 +515,7 @@ class Tensor(Methods):
         return self._data.dtype  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
-        values = np.array2string(np.asarray(self._data), separator=", ", prefix="Tensor(")
+        values = np.array2string(np.asarray(self._read("text")), separator=", ", prefix="Tensor(")
         facts = [values, f"dtype={self.dtype}"]
         if self._node is not None and self._node.primitive is not None:
             facts.append(f"op={self._node.primitive.name}")
@@ -612,7 +615,8 @@ class Tensor(Methods):
         return bool(self._read("truth"))
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if spec else repr(self), spec)
+        value = self._read("text")
+        return format(value.item() if spec else repr(self), spec)
 
     def __len__(self) -> int:
         return len(self._data)
@@ -685,7 +689,7 @@ class Tensor(Methods):
         return y if out is None else written(y, out)
 
 
-for _name, _operator in vars(Tensor).items():
+for _name, _operator in {**vars(Methods), **vars(Tensor)}.items():
     if isinstance(_operator, FunctionType) and hasattr(ndarray, _name):
         _operator.__name__, _operator.__qualname__ = _name, f"Tensor.{_name}"
         _operator.__doc__ = _operator.__doc__ or getattr(ndarray, _name).__doc__

@@ -41,11 +41,6 @@ STEADY = {
     *(np.any, np.count_nonzero, np.searchsorted, np.digitize, np.allclose, np.isclose, np.isin),
     *(np.array_equal, np.array_equiv, np.isposinf, np.isneginf, np.isreal, np.iscomplex),
 }
-#: Functions that look at shapes and dtypes alone.
-OF_SHAPE = {
-    *(np.shape, np.ndim, np.size, np.result_type, np.can_cast, np.common_type, np.isrealobj),
-    *(np.iscomplexobj, np.may_share_memory, np.shares_memory, np.einsum_path),
-}
 #: Functions that take a Tensor's array without being told of: all others must not see it.
 ENGINE = {
     "core/tensor.py": {
@@ -278,7 +273,7 @@ class Captured(Tensor):
         capture = capturing()
         looks = function in LOOKING or function in (np.bincount, np.histogram)
         looks = looks or (function is np.where and len(args) + len(kwargs) == 1)
-        if capture is None or not looks or function in OF_SHAPE:
+        if capture is None or not looks:
             return super().__array_function__(function, types, args, kwargs)
         if function not in STEADY:
             self._refuse(f"np.{function.__name__} looks at its values")
@@ -354,7 +349,6 @@ class Capture(Observer):
     """
 
     def __init__(self, held: Iterable[Any] = ()) -> None:
-        super().__init__()
         self.steps: list[Step] = []
         self.modules: dict[int, tuple[Any, bool]] = {}
         self.gradients: dict[int, tuple[Tensor, Tensor | None]] = {}
@@ -652,7 +646,6 @@ class Capture(Observer):
 
     def seeded(self, node: Any, cotangent: Any, given: Any) -> None:
         """A backward pass begins with ones, made of a shape alone, or a copy of what was given."""
-        super().seeded(node, cotangent, given)
         array = array_of(cotangent)
         if self.find(array) is None and given is not None:
             seed = Variable(array, "result")

@@ -173,7 +173,8 @@ class Compiled:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the program for these arguments, or make it."""
-        recording, observers, *_ = listening()
+        now = listening()
+        recording, observers = now.recording, now.observers
         if observers:
             return self._function(*args, **kwargs)  # who listens hears each call
         if not self._lock.acquire(False):

@@ -31,7 +31,6 @@ class Debug(Observer):
     """Listens to all calls and raises at the first that goes wrong; made by `debug`."""
 
     def __init__(self) -> None:
-        super().__init__()
         self._saved: WeakKeyDictionary[Node, tuple[Source | None, list[int | None]]] = (
             WeakKeyDictionary()
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from ..core.graph import Node
 from ..core.primitive import Primitive
@@ -22,8 +22,13 @@ class Observer:
         being run: of which node, by which operand.
     """
 
-    def __init__(self) -> None:
-        self.passes: list[list[tuple[Node, int]]] = []
+    passes: list[list[tuple[Node, int]]]
+
+    def __new__(cls, *args: Any, **options: Any) -> Self:
+        """Begin outside of any backward pass, whatever ``__init__`` is."""
+        observer = super().__new__(cls)
+        observer.passes = []
+        return observer
 
     @property
     def rule(self) -> tuple[Node, int] | None:
@@ -36,15 +41,18 @@ class Observer:
     def reading(self, tensor: Any, how: str) -> None:
         """Values are about to be read; who does not want that raises.
 
-        ``how`` is "data", "array", "number", "truth", "index", "list" or "copy".
+        ``how`` is "data", "array", "number", "truth", "index", "list", "text", "copy" or "look".
         """
 
     def writing(self, tensor: Any) -> None:
         """The array of ``tensor`` is about to be overwritten."""
 
-    def seeded(self, node: Node, cotangent: Any, given: Any) -> None:
-        """A backward pass begins: with this cotangent, made of what the user gave, or None."""
+    def starting(self) -> None:
+        """A backward pass begins."""
         self.passes.append([])
+
+    def seeded(self, node: Node, cotangent: Any, given: Any) -> None:
+        """It begins with this cotangent of ``node``, made of what the user gave, or None."""
 
     def delivered(self, node: Node, cotangent: Any) -> None:
         """The cotangent of ``node``'s output is complete."""
@@ -56,8 +64,7 @@ class Observer:
 
     def pulled(self, node: Node, position: int, contribution: Any) -> None:
         """The rule has been run, and gave this contribution to the operand's cotangent."""
-        if self.passes:
-            self.passes[-1].pop()
+        del (self.passes or [[]])[-1][-1:]
 
     def adding(self, node: Node) -> None:
         """The next call adds a contribution to those that have reached ``node`` before."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.graph import Node, leading_to, listen, newest_first
+from ..core.graph import Node, leading_to, listen, listening, newest_first
 from ..core.primitive import Primitive
 from ..core.tensor import Tensor, backpropagate, described, history, unwrapped, wrap
 from .graphs import array_of, inferred, kept_arrays, operand_shape, written_since
@@ -36,7 +36,6 @@ class Trace(Observer):
     """
 
     def __init__(self) -> None:
-        super().__init__()
         self.calls: list[Call] = []
         self.values: list[Value] = []
         self.pulls: list[Pull] = []
@@ -224,6 +223,8 @@ class Trace(Observer):
         )
 
     def __enter__(self) -> Trace:
+        if self not in listening().observers:  # else what is under way stays so
+            self.passes, self._pulling = [], []
         self._listen.__enter__()
         return self
 
@@ -372,7 +373,6 @@ class Trace(Observer):
 
     def seeded(self, node: Node, cotangent: Any, given: Any) -> None:
         """Note what is differentiated; a backward pass in a rule belongs to that rule."""
-        super().seeded(node, cotangent, given)
         value = self._by_node.get(node)
         if value is None or self.rule:
             return
