@@ -64,7 +64,8 @@ class Observer:
 
     def pulled(self, node: Node, position: int, contribution: Any) -> None:
         """The rule has been run, and gave this contribution to the operand's cotangent."""
-        del (self.passes or [[]])[-1][-1:]
+        if self.passes:
+            del self.passes[-1][-1:]
 
     def adding(self, node: Node) -> None:
         """The next call adds a contribution to those that have reached ``node`` before."""
