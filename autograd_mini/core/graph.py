@@ -208,7 +208,7 @@ class Writes:
         key = id(owner)
         new = SimpleNamespace(serial=-1, places={}, end=None)
         account = self._accounts.setdefault(key, new)
-        if len(account.places) > MOST:
+        if len(account.places) > MOST and isinstance(owner, np.ndarray):
             account.places = {place_of(owner): account.serial}
         if account is new and getattr(getattr(owner, "flags", None), "owndata", False):
             account.end = weakref.ref(owner, lambda _: self._accounts.pop(key, None))
