@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import ctypes
 import gc
 import itertools
@@ -885,6 +886,28 @@ def opened(order: list[str]) -> None:
 @pytest.mark.parametrize("order", sorted({*itertools.permutations("aabbcc")}), ids="".join)
 def test_recording_is_on_again_however_generators_are_closed(order: Any) -> None:
     opened(list(order))
+
+
+def test_random_blocks_that_end_in_any_order_and_context_leave_what_is_still_open() -> None:
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        kinds = [(True, None), (False, None), (None, object()), (False, object())]
+        switches = [listen(recording, observer) for recording, observer in kinds]
+        running: list[Any] = []
+        for _ in range(int(random.integers(2, 14))):
+            if running and random.random() < 0.45:
+                switch = running[random.integers(len(running))]
+                del running[max(i for i, x in enumerate(running) if x is switch)]
+                context = contextvars.copy_context() if random.random() < 0.3 else None
+                (context.run if context else lambda end: end())(switch.__exit__)
+            else:
+                running.append(switches[random.integers(len(switches))])
+                running[-1].__enter__()
+            recording = [True, *[x.recording for x in running if x.recording is not None]][-1]
+            assert listening().recording is recording
+            assert {*listening().observers} == {x.observer for x in running} - {None}
+        for switch in reversed(running):
+            switch.__exit__()
 
 
 def test_the_newest_switch_decides_whichever_ended_before_it() -> None:

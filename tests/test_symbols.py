@@ -297,7 +297,7 @@ UNARY = [
     ops.tanh,
     ops.exp,
     activations.sigmoid,
-    ops.absolute,
+    numpy_functions.absolute,
 ]
 BINARY = [ops.add, ops.subtract, ops.multiply, ops.divide, ops.matrix_product]
 QUANTITIES = {

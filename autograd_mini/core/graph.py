@@ -84,7 +84,7 @@ class Node:
 # ---- who is listening ---------------------------------------------------------------------------
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Listening:
     """What becomes of a call: is it recorded for backward, and who is told of it.
 
@@ -93,8 +93,20 @@ class Listening:
 
     recording: bool = True
     observers: tuple[Any, ...] = ()
-    switch: Any = None  # the newest that is in force,
-    before: Any = None  # and how it was before that
+    switch: Any = None  # the newest that is in force, None if it has been taken back,
+    before: Any = None  # how it was before that,
+    above: Sequence[Any] = ()  # and weak references to what came of it, in all contexts
+
+    def work_out(self) -> None:
+        """What the switch makes of the state before, here and in all states above."""
+        before, switch = self.before, self.switch
+        self.recording, self.observers = before.recording, before.observers
+        if switch is not None and switch.recording is not None:
+            self.recording = switch.recording
+        if switch is not None and switch.observer not in (None, *self.observers):
+            self.observers = (*self.observers, switch.observer)
+        for state in filter(None, [alive() for alive in self.above]):
+            state.work_out()
 
 
 _listening = ContextVar("listening", default=Listening())  # noqa: B039
@@ -111,40 +123,35 @@ class listen(contextlib.ContextDecorator):  # noqa: N801 - used like a function
     def __init__(self, recording: bool | None = None, observer: Any = None) -> None:
         self.recording = recording
         self.observer = observer
-        self._states: list[Any] = []  # that this switch has made, and not taken back
+        self._states: list[Listening] = []  # that this switch has made, and not taken back
 
     def __enter__(self) -> Any:
-        _listening.set(self.switched(listening()))
+        now = in_force(listening())
+        state = Listening(True, (), self, now)
+        state.work_out()
+        if now.before is not None:  # the first of all never changes
+            now.above = [*[x for x in now.above if x() is not None], weakref.ref(state)]
+        self._states.append(state)
+        _listening.set(state)
         return self.observer
 
     def __exit__(self, *error: object) -> None:
         over = now = listening()
         while over.before is not None and over.switch is not self:
             over = over.before
-        if over.switch is self or self._states:  # else of a block that has ended already
-            over = over if over.switch is self else self._states[-1]  # begun in another context
-            self._states.remove(over)
-            over.recording, over.observers = over.before.recording, over.before.observers
-            over.switch = None  # for those contexts, too, that have it from this one
-            _listening.set(settled(now))
-
-    def switched(self, now: Listening) -> Listening:
-        """What the switch makes of a state."""
-        recording = now.recording if self.recording is None else self.recording
-        known = self.observer is None or self.observer in now.observers
-        observers = now.observers if known else (*now.observers, self.observer)
-        self._states.append(Listening(recording, observers, self, now))
-        return self._states[-1]  # type: ignore[no-any-return]
+        # if it is not here, the block was begun in another context, or has ended already
+        for mine in [over] if over.switch is self else self._states[-1:]:
+            self._states.remove(mine)
+            mine.switch = None
+            mine.work_out()
+        _listening.set(in_force(now))
 
 
-def settled(state: Listening) -> Listening:
-    """The same state without switches that have been taken back."""
-    if state.before is None:
-        return state
-    before = settled(state.before)
-    if state.switch is None:
-        return before
-    return state if before is state.before else state.switch.switched(before)
+def in_force(state: Listening) -> Listening:
+    """The newest state whose switch has not been taken back."""
+    while state.before is not None and state.switch is None:
+        state = state.before
+    return state
 
 
 def tell(event: str, *facts: Any) -> None:
