@@ -5,6 +5,7 @@ training examples at once, here real handwritten digits. Sizes are n0 inputs, n1
 outputs and m examples.
 """
 
+import sys
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -105,6 +106,12 @@ def measure(parameters: Parameters, examples: Examples) -> float:
     return accuracy(A2, examples.Y)
 
 
+def progress_bar(*args: Any, **options: Any) -> Any:
+    """A bar of tqdm, which leaves a half-made one behind where stdout is broken already."""
+    sys.stdout.flush()
+    return tqdm(*args, **options)
+
+
 def train(
     parameters: Parameters, training: Examples, held_out: Examples, steps: int, kept_step: int
 ) -> tuple[Curve, list[Array]]:
@@ -113,7 +120,7 @@ def train(
     W1, b1, W2, b2 = parameters
     curve = Curve([], [], [])
     kept: list[Array] = []
-    progress = tqdm(range(steps), desc="training", unit="step")
+    progress = progress_bar(range(steps), desc="training", unit="step")
     for step in progress:
         if step == kept_step:
             kept = [array.copy() for array in arrays(parameters)]
@@ -192,7 +199,7 @@ def numerical_gradients(examples: Examples, at: list[Array]) -> Gradients:
     parameters = dict(zip(("W1", "b1", "W2", "b2"), at, strict=True))
     evaluations = 2 * sum(array.size for array in at)
     gradients = {}
-    with tqdm(total=evaluations, desc="differences", unit="J") as progress:
+    with progress_bar(total=evaluations, desc="differences", unit="J") as progress:
 
         def cost_with(name: str, array: Array) -> float:
             progress.update()
