@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 import autograd_mini as ag
+from autograd_mini import memory
 from autograd_mini.core import graph
 from autograd_mini.core.graph import leading_to, listen, listening, newest_first
 
@@ -625,7 +626,8 @@ def test_forward_update_forward_backward_is_an_ordinary_step() -> None:
 
 
 def sizes_of_account() -> tuple[int, int, int]:
-    places = [len(account.places) for account in graph.writes._accounts.values()]
+    accounts = [*graph.writes._accounts.values(), *graph.writes._unowned.values()]
+    places = [len(account.places) for account in accounts]
     return len(places), sum(places), len(graph.writes._by_array)
 
 
@@ -653,7 +655,7 @@ def test_an_account_tells_a_hundred_places_apart_and_then_takes_the_memory_as_a_
     for i in range(998):
         ag.assign(ag.Tensor(data[i : i + 1]), 7.0)
     assert sizes_of_account()[0] == accounts + 1
-    assert sizes_of_account()[1] - places <= graph.MOST + 1
+    assert sizes_of_account()[1] - places <= memory.MOST + 1
     with pytest.raises(RuntimeError, match="changed in place"):
         y.backward()
     y = np.sum(saved * saved) + np.sum(apart * apart)
@@ -684,7 +686,7 @@ def test_a_write_between_the_elements_that_were_saved_does_no_harm() -> None:
 
 
 @pytest.mark.parametrize("made_of", [bytearray, lambda n: memoryview(bytearray(n))])
-@pytest.mark.parametrize("parts", [1, 2 * graph.MOST])
+@pytest.mark.parametrize("parts", [1, 2 * memory.MOST])
 def test_memory_that_no_array_owns_has_one_account(made_of: Any, parts: int) -> None:
     buffer = made_of(8 * parts)
     w = leaf(np.frombuffer(buffer))
@@ -1107,3 +1109,86 @@ def test_leading_to_leaves_out_what_does_not_depend_on_the_targets() -> None:
     pruned = leading_to([left._node], newest_first(y._node))
     assert pruned == [y._node, left._node]
     assert leading_to([leaf(1.0)._node], newest_first(y._node)) == []
+
+
+# ---- what is written half, and blocks in great numbers ------------------------------------------
+
+
+def test_a_write_that_raises_half_way_counts_as_a_write() -> None:
+    w = leaf([2.0, 3.0])
+    loss = np.sum(w * w)
+    with ag.no_grad(), np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        w *= np.array([10.0, 1e308])
+    with pytest.raises(RuntimeError, match="changed in place"):
+        loss.backward()
+
+
+def test_thousands_of_blocks_end_first_in_first_out_or_hand_over_hand() -> None:
+    blocks = [ag.no_grad() for _ in range(1200)]
+    for block in blocks:
+        block.__enter__()
+    for block in blocks:
+        assert not (leaf(1.0) * 2).requires_grad
+        block.__exit__()
+    assert (leaf(1.0) * 2).requires_grad
+    outer, before = ag.no_grad(), ag.trace()
+    outer.__enter__()
+    before.__enter__()
+    states = sum(type(thing) is graph.Listening for thing in gc.get_objects())
+    for _ in range(2000):
+        after = ag.trace()
+        after.__enter__()
+        before.__exit__(None, None, None)
+        before = after
+    gc.collect()
+    assert sum(type(thing) is graph.Listening for thing in gc.get_objects()) < states + 10
+    assert not (leaf(1.0) * 2).requires_grad
+    outer.__exit__()
+    assert (leaf(1.0) * 2).requires_grad
+    before.__exit__(None, None, None)
+
+
+def test_a_switch_that_is_in_use_twice_elsewhere_says_so() -> None:
+    shared = ag.no_grad()
+    contexts = [contextvars.copy_context() for _ in range(2)]
+    for context in contexts:
+        context.run(shared.__enter__)
+    with pytest.raises(RuntimeError, match="make one for each block"):
+        shared.__exit__()
+    for context in contexts:
+        assert not context.run(lambda: listening().recording)
+        context.run(shared.__exit__)
+        assert context.run(lambda: listening().recording)
+
+
+def test_an_account_is_looked_at_for_arrays_in_its_own_memory_alone(monkeypatch: Any) -> None:
+    leaves = [leaf(np.ones(2)) for _ in range(50)]
+    loss = sum(np.sum(w * w) for w in leaves)
+    others = [leaf(np.ones(2)) for _ in range(50)]
+    with ag.no_grad():
+        for w in others:
+            w *= 2.0
+    compared = []
+    monkeypatch.setattr(memory, "elements_at", compared.append)
+    loss.backward()
+    assert not compared
+
+
+def test_threads_that_write_at_once_lose_no_write(hasty_threads: None) -> None:
+    arrays = [np.ones(3) for _ in range(4)]
+    noted = [0] * 4
+    before = graph.next_serial()
+
+    def write(i: int) -> None:
+        for _ in range(500):
+            graph.writes.note(arrays[i][noted[i] % 3 :])
+            noted[i] += 1
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert noted == [500] * 4
+    assert all(graph.writes.since(array, before) for array in arrays)
+    assert graph.writes.newest == max(x.serial for x in graph.writes._accounts.values())

@@ -251,3 +251,13 @@ def test_the_parts_of_a_fork_are_known_without_looking_at_numbers() -> None:
     assert [call.primitive.name for call in value.additions] == ["add", "add"]
     assert value.additions[-1].output is value.gradient
     assert all(call.pull is None for call in value.additions)
+
+
+def test_an_addition_that_fails_leaves_the_next_call_forward() -> None:
+    w = leaf([1.0, 2.0])
+    w.grad = ag.Tensor(np.ones(3))
+    with ag.trace() as run:
+        with pytest.raises(ValueError, match="add"):
+            np.sum(w * w).backward()
+        leaf(1.0) * 3.0
+    assert run.calls[-1].phase == "forward"

@@ -37,6 +37,7 @@ HOUSE = [
     "text",
     "npz",
     "signatures",
+    "memory",
     "core.primitive",
     "core.graph",
     "methods",

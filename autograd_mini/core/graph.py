@@ -46,10 +46,12 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import attrgetter
-from types import SimpleNamespace
+from threading import Lock
 from typing import Any
 
 import numpy as np
+
+from ..memory import Writes
 
 Array = Any  # an ndarray, a Tensor or another library's array: whatever a rule is run on
 Wrap = Callable[[Any, "Node | None"], Any]
@@ -95,20 +97,33 @@ class Listening:
     observers: tuple[Any, ...] = ()
     switch: Any = None  # the newest that is in force, None if it has been taken back,
     before: Any = None  # how it was before that,
-    above: Sequence[Any] = ()  # and weak references to what came of it, in all contexts
+    above: Any = None  # and the set of what came of it, in all contexts
 
     def work_out(self) -> None:
         """What the switch makes of the state before, here and in all states above."""
-        before, switch = self.before, self.switch
-        self.recording, self.observers = before.recording, before.observers
-        if switch is not None and switch.recording is not None:
-            self.recording = switch.recording
-        if switch is not None and switch.observer not in (None, *self.observers):
-            self.observers = (*self.observers, switch.observer)
-        for state in filter(None, [alive() for alive in self.above]):
-            state.work_out()
+        stack = [self]
+        while stack:
+            state = stack.pop()
+            before, switch = state.before, state.switch
+            recording, observers = before.recording, before.observers
+            if switch is not None and switch.recording is not None:
+                recording = switch.recording
+            if switch is not None and switch.observer not in (None, *observers):
+                observers = (*observers, switch.observer)
+            state.recording, state.observers = recording, observers
+            stack += state.above or ()
+
+    def add_above(self, states: Iterable[Listening]) -> None:
+        """Let this be what is before some states; the first of all never changes."""
+        for state in states:
+            state.before = self
+        if self.before is not None:
+            with changing:
+                self.above = self.above or weakref.WeakSet()
+                self.above.update(states)
 
 
+changing = Lock()  # of who is above whom: contexts of several threads can share a state
 _listening = ContextVar("listening", default=Listening())  # noqa: B039
 listening = _listening.get
 
@@ -128,9 +143,8 @@ class listen(contextlib.ContextDecorator):  # noqa: N801 - used like a function
     def __enter__(self) -> Any:
         now = in_force(listening())
         state = Listening(True, (), self, now)
+        now.add_above([state])
         state.work_out()
-        if now.before is not None:  # the first of all never changes
-            now.above = [*[x for x in now.above if x() is not None], weakref.ref(state)]
         self._states.append(state)
         _listening.set(state)
         return self.observer
@@ -139,11 +153,17 @@ class listen(contextlib.ContextDecorator):  # noqa: N801 - used like a function
         over = now = listening()
         while over.before is not None and over.switch is not self:
             over = over.before
+        if over.switch is not self and len(self._states) > 1:
+            raise RuntimeError(
+                "this block was begun in another thread or task, and its switch is in use there "
+                "more than once, so that nobody knows which use ends: make one for each block"
+            )
         # if it is not here, the block was begun in another context, or has ended already
         for mine in [over] if over.switch is self else self._states[-1:]:
             self._states.remove(mine)
             mine.switch = None
             mine.work_out()
+            mine.before.add_above([*(mine.above or ())])
         _listening.set(in_force(now))
 
 
@@ -180,93 +200,7 @@ def no_grad() -> listen:
     return listen(recording=False)
 
 
-# ---- writes in place ----------------------------------------------------------------------------
-
-
-MOST = 100  # so many places of one memory are told apart, of more it counts as written as a whole
-
-
-class Writes:
-    """The account of memory: which elements were written in place, and when.
-
-    A write is booked on the memory, not on the array object that happened to be used: a view is
-    soon gone, and what was written through it stays.  It takes a serial number from the same
-    counter as the nodes, so "written after it was saved" is one comparison.  An account ends with
-    the array that owns the memory; if something else does, nobody knows when that ends.
-    """
-
-    def __init__(self) -> None:
-        self.newest = -1
-        self._accounts: dict[int, Any] = {}  # of owners: the latest write, and that of each place
-        self._by_array: dict[int, tuple[Any, Any, Any]] = {}
-
-    def note(self, array: Any) -> None:
-        """Remember that an array has just been written."""
-        key = id(array)
-        if key not in self._by_array:
-            alive = weakref.ref(array, lambda _: self._by_array.pop(key, None))
-            self._by_array[key] = alive, self._account(array), place_of(array)
-        _, account, place = self._by_array[key]
-        self.newest = account.serial = account.places[place] = next_serial()
-
-    def _account(self, array: Any) -> Any:
-        """The account that a write into an array is booked on."""
-        owner = owner_of(array)
-        key = id(owner)
-        new = SimpleNamespace(serial=-1, places={}, end=None)
-        account = self._accounts.setdefault(key, new)
-        if len(account.places) > MOST and isinstance(owner, np.ndarray):
-            account.places = {place_of(owner): account.serial}
-        if account is new and getattr(getattr(owner, "flags", None), "owndata", False):
-            account.end = weakref.ref(owner, lambda _: self._accounts.pop(key, None))
-        return account
-
-    def since(self, array: Any, serial: int) -> bool:
-        """Whether an element of an array was written after a serial number."""
-        if not isinstance(array, np.ndarray):
-            return id(array) in self._accounts and self._accounts[id(array)].serial > serial
-        for account in list(self._accounts.values()):  # other threads write meanwhile
-            for place, when in list(account.places.items()) if account.serial > serial else ():
-                if when > serial and place and np.shares_memory(elements_at(place), array):
-                    return True
-        return False
-
-    def check(self, node: Node) -> None:
-        """Raise if an array that a node saved has been written since."""
-        for saved in node.saved or ():
-            if saved is not None and self.since(saved, node.serial):
-                raise RuntimeError(
-                    f"{node.primitive} saved an array of shape {saved.shape} for its derivative, "
-                    f"and it was changed in place since, by an update or w.data = ...: its "
-                    f"gradient would be wrong. Run the forward pass again after the update"
-                )
-
-
-def owner_of(array: Any) -> Any:
-    """The array that others are views of, or what its memory was taken from."""
-    while isinstance(array, np.ndarray | memoryview):
-        base = array.base if isinstance(array, np.ndarray) else array.obj
-        if base is None:
-            break
-        array = base
-    return array
-
-
-def place_of(array: Any) -> tuple[Any, ...]:
-    """Where the elements of an array lie: address, shape, strides, size; unknown if no ndarray."""
-    if not isinstance(array, np.ndarray):
-        return ()
-    return array.__array_interface__["data"][0], array.shape, array.strides, array.itemsize
-
-
-def elements_at(place: tuple[Any, ...]) -> Any:
-    """An array that looks at a place in memory, to be compared with others, and never read."""
-    address, shape, strides, size = place
-    facts = {"data": (address, True), "shape": shape, "strides": strides, "typestr": f"|V{size}"}
-    return np.asarray(SimpleNamespace(__array_interface__={**facts, "version": 3}))
-
-
-writes = Writes()
+writes = Writes(next_serial)
 
 
 # ---- the chain rule -----------------------------------------------------------------------------

@@ -213,8 +213,8 @@ def write(target: Tensor, primitive: Primitive, operands: Any, statics: dict[str
     if observers:
         tell("writing", target)
     arrays = [x._data if isinstance(x, Tensor) else x for x in operands]
+    writes.note(target._data)  # before, for a kernel may raise when it has written a part
     primitive.kernel(*arrays, out=target._data, **statics)
-    writes.note(target._data)
     if observers:
         tell("heard", primitive, operands, statics, target)
     return target
@@ -267,8 +267,8 @@ def written(y: Any, out: Any) -> Any:
     if isinstance(out, Tensor):
         return assign(out, value)
     tell("reading", y, "array")
-    out[...] = value
     writes.note(out)
+    out[...] = value
     return out
 
 
@@ -319,8 +319,8 @@ def backpropagate(
     if not create_graph and not listening().observers:
         seed = cotangent_of(root, gradient)
         return set_apart(sweep(order, unwrapped(seed), targets), seed)
-    tell("starting")
     try:
+        tell("starting")
         seed = cotangent_of(root, gradient)
         start = seed if isinstance(seed, Tensor) else wrap(seed)
         tell("seeded", root._node, start, gradient)

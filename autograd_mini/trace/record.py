@@ -415,6 +415,7 @@ class Trace(Observer):
         """A backward pass that an error has ended leaves nothing open."""
         super().finished()
         del self._pulling[sum(map(len, self.passes)) :]
+        self._sums = None
 
     def writing(self, tensor: Tensor) -> None:
         """Keep the value that is about to be overwritten; what comes is another value."""
@@ -442,6 +443,7 @@ class Trace(Observer):
 
     def failed(self, error: Exception, op: str, operands: Iterable[Any]) -> None:
         """Note what could not be computed; of calls around one another, the innermost."""
+        self._sums = None
         if self._failed is None or self._failed[0] is not error:
             self._failed = error, op, [*operands], self._scopes
 
