@@ -38,26 +38,31 @@ class Writes:
 
     def note(self, array: Any) -> None:
         """Remember that an array is being written, or has just been."""
-        key = id(array)
         with self._lock:
-            if key not in self._by_array:
-                alive = weakref.ref(array, lambda _: self._by_array.pop(key, None))
-                self._by_array[key] = alive, self._account(array), place_of(array)
-            _, account, place = self._by_array[key]
-            self.newest = account.serial = account.places[place] = self._next_serial()
+            entry = self._by_array.get(id(array)) or self._entry(array)
+            self.newest = entry[1].serial = entry[2].serial = self._next_serial()
 
-    def _account(self, array: Any) -> Any:
-        """The account that a write into an array is booked on."""
-        owner = owner_of(array)
+    def _entry(self, array: Any) -> tuple[Any, Any, Any]:
+        """An array, the account that writes into it are booked on, and the place there."""
+        owner, key = owner_of(array), id(array)
+        account = self._account(owner)
+        if len(account.places) > MOST and isinstance(owner, np.ndarray):
+            account.places = {place_of(owner): SimpleNamespace(serial=account.serial)}
+            known = self._by_array.items()  # of which the places are no longer there
+            self._by_array = {k: entry for k, entry in known if entry[1] is not account}
+        place = account.places.setdefault(place_of(array), SimpleNamespace(serial=-1))
+        alive = weakref.ref(array, lambda _: self._by_array.pop(key, None))
+        self._by_array[key] = alive, account, place
+        return self._by_array[key]
+
+    def _account(self, owner: Any) -> Any:
+        """The account of an owner, a new one if there is none."""
         key, accounts = id(owner), self._accounts if owns_memory(owner) else self._unowned
         if key not in accounts:
             accounts[key] = SimpleNamespace(serial=-1, places={}, end=None)
             if owns_memory(owner):
                 accounts[key].end = weakref.ref(owner, lambda _: accounts.pop(key, None))
-        account = accounts[key]
-        if len(account.places) > MOST and isinstance(owner, np.ndarray):
-            account.places = {place_of(owner): account.serial}
-        return account
+        return accounts[key]
 
     def since(self, array: Any, serial: int) -> bool:
         """Whether an element of an array was written after a serial number."""
@@ -71,8 +76,8 @@ class Writes:
         elif id(owner) in self._accounts:
             accounts.append(self._accounts[id(owner)])
         for account in accounts:
-            for place, when in list(account.places.items()) if account.serial > serial else ():
-                if when > serial and place and np.shares_memory(elements_at(place), array):
+            for place, latest in list(account.places.items()) if account.serial > serial else ():
+                if latest.serial > serial and place and np.shares_memory(elements_at(place), array):
                     return True
         return False
 
