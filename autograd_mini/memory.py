@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from threading import Lock
+from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 
@@ -31,7 +31,7 @@ class Writes:
     def __init__(self, next_serial: Callable[[], int]) -> None:
         self.newest = -1
         self._next_serial = next_serial
-        self._lock = Lock()
+        self._lock = RLock()  # a finaliser may write while a write is being booked
         self._accounts: dict[int, Any] = {}  # of owners: the latest write, and that of each place
         self._unowned: dict[int, Any] = {}  # likewise, of memory that no array owns
         self._by_array: dict[int, tuple[Any, Any, Any]] = {}

@@ -1174,6 +1174,23 @@ def test_an_account_is_looked_at_for_arrays_in_its_own_memory_alone(monkeypatch:
     assert not compared
 
 
+def test_a_finaliser_may_write_while_a_write_is_being_booked() -> None:
+    arrays = [np.ones(2), np.ones(2)]
+    serials = iter(range(10))
+
+    def next_serial() -> int:
+        if len(arrays) == 2:
+            writes.note(arrays.pop())
+        return next(serials)
+
+    writes = memory.Writes(next_serial)
+    thread = threading.Thread(target=writes.note, args=(arrays[0],), daemon=True)
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert (writes.since(arrays[0], 0), writes.newest) == (True, 1)
+
+
 def test_threads_that_write_at_once_lose_no_write(hasty_threads: None) -> None:
     arrays = [np.ones(3) for _ in range(4)]
     noted = [0] * 4

@@ -46,7 +46,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from operator import attrgetter
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,8 @@ class Listening:
                 self.above.update(states)
 
 
-changing = Lock()  # of who is above whom: contexts of several threads can share a state
+#: Of who is above whom: threads can share a state, and a collected generator may end its block.
+changing = RLock()
 _listening = ContextVar("listening", default=Listening())  # noqa: B039
 listening = _listening.get
 
