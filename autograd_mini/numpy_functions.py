@@ -91,12 +91,6 @@ arccosh    = elementwise(np.arccosh,    r"\cosh^{-1} $x",
                          x=lambda g, x: g / np.sqrt((x - 1) * (x + 1)))
 arctanh    = elementwise(np.arctanh,    r"\tanh^{-1} $x",
                          x=lambda g, x: g / ((1 - x) * (1 + x)))
-absolute   = elementwise(np.absolute,   r"|$x|", "np.abs", analytic=False,
-                         x=lambda g, x: g * np.sign(x))
-sign       = elementwise(np.sign,       r"\mathrm{sgn} $x",      x=zero, analytic=False)
-minimum    = elementwise(np.minimum,    r"\min($a, $b)",         analytic=False,
-                         a=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)),
-                         b=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)))
 floor      = elementwise(np.floor,      r"\lfloor $x \rfloor",   x=zero, analytic=False)
 ceil       = elementwise(np.ceil,       r"\lceil $x \rceil",     x=zero, analytic=False)
 trunc      = elementwise(np.trunc,      r"\mathrm{trunc} $x",    x=zero, analytic=False)

@@ -507,12 +507,9 @@ TRIGONOMETRY = [
 
 KINKS_AND_STEPS = [
     elementwise(
-        numpy_functions.absolute,
-        lambda x: np.where(x > 0, x, -x),
-        REAL,
-        x=lambda x: np.where(x > 0, 1.0, -1.0),
+        ops.absolute, lambda x: np.where(x > 0, x, -x), REAL, x=lambda x: np.where(x > 0, 1.0, -1.0)
     ),
-    elementwise(numpy_functions.sign, lambda x: x / abs(x), off_steps, x=zero),
+    elementwise(ops.sign, lambda x: x / abs(x), off_steps, x=zero),
     elementwise(numpy_functions.floor, lambda x: x - x % 1, off_steps, x=zero),
     elementwise(numpy_functions.ceil, lambda x: x + -x % 1, off_steps, x=zero),
     elementwise(
@@ -528,7 +525,7 @@ KINKS_AND_STEPS = [
         b=lambda a, b: np.where(a > b, 0.0, 1.0),
     ),
     elementwise(
-        numpy_functions.minimum,
+        ops.minimum,
         lambda a, b: (a + b - abs(a - b)) / 2,
         REAL,
         REAL,

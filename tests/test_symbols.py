@@ -297,7 +297,7 @@ UNARY = [
     ops.tanh,
     ops.exp,
     activations.sigmoid,
-    numpy_functions.absolute,
+    ops.absolute,
 ]
 BINARY = [ops.add, ops.subtract, ops.multiply, ops.divide, ops.matrix_product]
 QUANTITIES = {

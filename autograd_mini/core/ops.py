@@ -56,9 +56,15 @@ tanh     = elementwise(np.tanh,        r"\tanh $x",      x=lambda g, y: g * (1 -
 # ---- kinks and steps ----------------------------------------------------------------------------
 # At a tie both operands get half: a subgradient, and the same whichever comes first.
 
+absolute = elementwise(np.absolute, r"|$x|", "np.abs", analytic=False,
+                       x=lambda g, x: g * np.sign(x))
+sign     = elementwise(np.sign,     r"\mathrm{sgn} $x",  x=zero, analytic=False)
 maximum  = elementwise(np.maximum,  r"\max($a, $b)",     analytic=False,
                        a=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)),
                        b=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)))
+minimum  = elementwise(np.minimum,  r"\min($a, $b)",     analytic=False,
+                       a=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)),
+                       b=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)))
 
 zeros_like, ones_like = [
     primitive(number, numpy=function, name=function.__name__, kind="constant")(kernel)
