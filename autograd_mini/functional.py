@@ -1,20 +1,24 @@
 """Derivatives of functions: with this module one can differentiate without naming a Tensor.
 
-``grad(f)`` is the function that computes the gradient of ``f``.  Arguments may be arrays or dicts,
-lists and tuples of arrays, nested at will; gradients have the same structure.  Arrays in, arrays
-out; Tensors in, Tensors out, with a history if theirs is recorded.  A derivative taken inside of
-another is right also if the inner function uses the outer's variable without being given it.
+``grad(f)`` is the function that computes the gradient of ``f``.  Arguments and values may be arrays
+or dicts, lists and tuples of arrays, nested at will, in which None stands for nothing; gradients
+have the same structure.  Arrays in, arrays out; Tensors in, Tensors out.  No gradient is lost: if
+the function uses a Tensor that wants a gradient, given to it or not, such as the weights of a layer
+or the variable of a derivative around this one, or if a tangent or cotangent is one, the results
+are Tensors with a history.  Under `no_grad` nothing has.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from types import MethodType
 from typing import Any
 
 import numpy as np
 
-from .core.graph import leading_to, listen, listening, newest_first, next_serial
+from .core.graph import Node, leading_to, listen, listening, newest_first, next_serial
 from .core.primitive import primitive
 from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
 
@@ -87,17 +91,33 @@ def mapped(function: Function, tree: Any, *others: Any) -> Any:
     if isinstance(tree, list | tuple):
         parts = [mapped(function, *group) for group in zip(tree, *others, strict=True)]
         return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
-    return function(tree, *others)
+    return None if tree is None else function(tree, *others)
 
 
 def leaves(tree: Any) -> Iterator[Any]:
-    """The arrays of a nest, from left to right."""
-    parts = tree.values() if isinstance(tree, dict) else tree
-    if not isinstance(tree, dict | list | tuple):
+    """The leaves of a nest, from left to right."""
+    if isinstance(tree, dict | list | tuple):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from leaves(part)
+    elif tree is not None:
         yield tree
-        return
-    for part in parts:
-        yield from leaves(part)
+
+
+def beside(tree: Any, other: Any, what: str, where: str = "") -> Iterator[Any]:
+    """What another nest has at each leaf of a nest."""
+    if isinstance(tree, dict | list | tuple):
+        keys = list(tree) if isinstance(tree, dict) else list(range(len(tree)))
+        there = (
+            isinstance(other, dict) if isinstance(tree, dict) else isinstance(other, list | tuple)
+        )
+        if not there or len(other) != len(tree) or (isinstance(tree, dict) and {*tree} != {*other}):
+            raise ValueError(
+                f"{what}{where} must be a {type(tree).__name__} with {keys}, and is {other!r:.80}"
+            )
+        for key in keys:
+            yield from beside(tree[key], other[key], what, f"{where}[{key!r}]")
+    elif tree is not None:
+        yield other
 
 
 # ---- one evaluation -----------------------------------------------------------------------------
@@ -115,9 +135,41 @@ def variable(leaf: Any) -> Tensor:
         leaf = np.asarray(float(leaf) if isinstance(leaf, int) else leaf)
     if not isinstance(leaf, Tensor) or leaf._node is None:
         leaf = Tensor(leaf, requires_grad=True, name=getattr(leaf, "name", None))
+        leaf._node.tensor = None  # nobody else has it
     named: Tensor = argument(leaf)
     named.name = leaf.name
     return named
+
+
+def value(leaf: Any) -> Tensor:
+    """What a function returned, as a Tensor that can be differentiated."""
+    y = leaf if isinstance(leaf, Tensor) else Tensor(leaf)
+    if y.dtype.kind != "f":
+        raise TypeError(
+            f"the function returned {described(y)}: only what is floating-point has derivatives. A "
+            f"comparison, a count or an index changes in jumps"
+        )
+    return y
+
+
+def recorded(things: Sequence[Any]) -> bool:
+    """Whether one of these has a history."""
+    return any(isinstance(thing, Tensor) and thing.requires_grad for thing in things)
+
+
+def filled(found: Sequence[Tensor | None], tensors: Sequence[Tensor]) -> Iterator[Tensor]:
+    """What was found, and zeros where nothing depends on a tensor."""
+    for g, tensor in zip(found, tensors, strict=True):
+        yield wrap(np.zeros_like(tensor._data)) if g is None else g
+
+
+#: The variables of functions that are being evaluated: what is computed inside can use them.
+IN_PROGRESS: set[Any] = set()
+
+
+def is_of_interest(node: Node) -> bool:
+    """Whether somebody may want the gradient by a node: it is a leaf, or varied around this."""
+    return (node.primitive is None and node.tensor is not None) or node in IN_PROGRESS
 
 
 class Evaluation:
@@ -130,51 +182,93 @@ class Evaluation:
         for number in numbers:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"argnums names argument {number}, but there are {len(args)}")
-        given_tensors = [
-            leaf for number in numbers for leaf in leaves(args[number]) if isinstance(leaf, Tensor)
-        ]
-        self.wants_tensors = bool(given_tensors)
-        outer, self.begun = listening().recording, next_serial()
+        self.given = [leaf for number in numbers for leaf in leaves(args[number])]
+        begun = next_serial()
         with listen(recording=True):
             variables = {number: mapped(variable, args[number]) for number in numbers}
-            given = [variables.get(i, variables.get(i - len(args), a)) for i, a in enumerate(args)]
-            y = function(*given, **kwargs)
-        self.y = y if isinstance(y, Tensor) else Tensor(y)
-        self.variables: list[Tensor] = list(leaves(list(variables.values())))
+            places = [variables.get(i, variables.get(i - len(args), a)) for i, a in enumerate(args)]
+            mine = {v._node for v in leaves(variables)}
+            IN_PROGRESS.update(mine)
+            try:
+                self.y = mapped(value, function(*places, **kwargs))
+            finally:
+                IN_PROGRESS.difference_update(mine)
+        self.values: list[Tensor] = list(leaves(self.y))
+        if not self.values:
+            raise TypeError(f"the function returned {self.y!r}, which holds no number")
         self.structure = variables[argnums] if isinstance(argnums, int) else (*variables.values(),)
-        recorded = any(tensor.requires_grad for tensor in given_tensors)
-        self.nested = outer and (recorded or self.uses_variables_of_others())
+        self.variables: list[Tensor] = list(leaves(self.structure))
+        older = [
+            node
+            for y in self.values
+            if y._node is not None
+            for node in newest_first(y._node)
+            if node.serial < begun
+        ]
+        self.recorded = bool(older) and any(map(is_of_interest, older))
 
-    def uses_variables_of_others(self) -> bool:
-        """Whether the function uses a variable of a differentiation around this one."""
-        nodes = newest_first(self.y._node) if self.y._node else ()
-        return any(node.primitive is argument and node.serial < self.begun for node in nodes)
+    def pulled(
+        self, values: Sequence[Tensor], cotangents: Sequence[Any], create_graph: bool
+    ) -> list[Tensor | None]:
+        """The gradients of some values by the variables; None where nothing depends on one."""
+        root, seed = values[0], cotangents[0]
+        if len(values) > 1:
+            with listen(recording=True):
+                pairs = zip(values, cotangents, strict=True)
+                parts = [np.sum(y * cotangent_of(y, g)) for y, g in pairs]
+                root, seed = functools.reduce(np.add, parts), None
+        if root._node is None:
+            cotangent_of(root, seed)  # complains of the same things
+            return [None] * len(self.variables)
+        return pulled_back(root, self.variables, seed, create_graph)
 
-    def gradients(self, gradient: Any = None) -> Any:
+    def gradients(self, values: Sequence[Tensor], cotangents: Sequence[Any]) -> Any:
         """The gradients in the structure of the arguments; zeros where nothing depends on them."""
-        if self.y._node is None:
-            cotangent_of(self.y, gradient)  # complains of the same things
-            found: list[Any] = [None] * len(self.variables)
-        else:
-            found = pulled_back(self.y, self.variables, gradient, self.nested)
-        pairs = zip(self.variables, found, strict=True)
-        whole = iter([wrap(np.zeros_like(v._data)) if g is None else g for v, g in pairs])
-        return mapped(lambda _: self.out(next(whole)), self.structure)
+        found = filled(self.pulled(values, cotangents, self.keeps(cotangents)), self.variables)
+        whole = map(self.out(cotangents), found)
+        return mapped(lambda _: next(whole), self.structure)
 
-    def out(self, tensor: Tensor) -> Any:
-        """A result as the caller wants it: Tensors for Tensors, arrays for arrays."""
-        if self.nested:
-            return tensor
-        guarded = type(tensor) is not Tensor  # a capture lets nobody have its array
-        return tensor.detach() if self.wants_tensors or guarded else unwrapped(tensor)[()]
+    def keeps(self, others: Sequence[Any]) -> bool:
+        """Whether results have a history, by the arguments or by what else they are made of."""
+        return listening().recording and (self.recorded or recorded(others))
+
+    def out(self, others: Sequence[Any] = ()) -> Callable[[Tensor], Any]:
+        """What makes of a result what the caller wants: Tensors for Tensors, arrays for arrays."""
+        if self.keeps(others):
+            return lambda tensor: tensor
+        tensors = any(isinstance(thing, Tensor) for thing in (*self.given, *others))
+        return Tensor.detach if tensors else plain
+
+
+def plain(tensor: Tensor) -> Any:
+    """The array of a result; but a capture lets nobody have its arrays."""
+    return unwrapped(tensor)[()] if type(tensor) is Tensor else tensor.detach()
 
 
 # ---- functions of functions ---------------------------------------------------------------------
 
 
-def takes_what(function: Function) -> Callable[[Function], Function]:
-    """A decorator of what is made of a function: it has its name, its docstring, its signature."""
-    return functools.wraps(function, updated=())
+class Derivative:
+    """What is made of a function: it has its name, its docstring, its signature, and can travel."""
+
+    def __init__(self, way: Function, function: Function, argnums: Any) -> None:
+        self.__name__ = type(function).__name__  # of what has no name
+        functools.update_wrapper(self, function, updated=())
+        self.made = way, function, argnums
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate the function, and make of that what is wanted."""
+        way, function, argnums = self.made
+        return way(Evaluation(function, argnums, args, kwargs))
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        found: Any = sys.modules.get(self.__module__)
+        for name in getattr(self, "__qualname__", "").split("."):
+            found = getattr(found, name, None)
+        return self.__qualname__ if found is self else (Derivative, self.made)
 
 
 def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -197,7 +291,7 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Func
     Raises
     ------
     TypeError
-        When called, if an argument to differentiate by is not floating-point.
+        When called, if an argument to differentiate by, or the value, is not floating-point.
     ValueError
         When called, if ``function`` does not return one number, or has not that many arguments.
 
@@ -210,23 +304,19 @@ def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Func
     >>> float(value), {name: float(g) for name, g in gradient.items()}
     (34.0, {'w': 26.0, 'b': 16.0})
     """
-    return takes_what(function)(both(function, argnums))
+    return Derivative(value_and_gradient, function, argnums)
 
 
-def both(function: Function, argnums: int | Sequence[int]) -> Function:
-    """`value_and_grad`, by a name of its own."""
-
-    def differentiated(*args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        run = Evaluation(function, argnums, args, kwargs)
-        if run.y.size != 1:
-            raise ValueError(
-                f"the gradient is that of one number, and the function returned {described(run.y)}:"
-                f" use ag.jacobian or ag.vjp"
-            )
-        gradient = run.gradients()
-        return run.out(run.y), gradient
-
-    return differentiated
+def value_and_gradient(run: Evaluation) -> tuple[Any, Any]:
+    """Those of a function that returned one number."""
+    y = run.y
+    if not isinstance(y, Tensor) or y.size != 1:
+        returned = described(y) if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        raise ValueError(
+            f"the gradient is that of one number, and the function returned {returned}: use "
+            f"ag.jacobian or ag.vjp"
+        )
+    return run.out()(y), run.gradients([y], [None])
 
 
 def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -249,8 +339,12 @@ def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     >>> round(float(third(1.0)), 6)
     0.621627
     """
-    differentiated = both(function, argnums)
-    return takes_what(function)(lambda *args, **kwargs: differentiated(*args, **kwargs)[1])
+    return Derivative(gradient, function, argnums)
+
+
+def gradient(run: Evaluation) -> Any:
+    """That of a function that returned one number."""
+    return value_and_gradient(run)[1]
 
 
 def vjp(function: Function, *args: Any) -> tuple[Any, Function]:
@@ -259,16 +353,23 @@ def vjp(function: Function, *args: Any) -> tuple[Any, Function]:
     Parameters
     ----------
     function : callable
-        Returns an array of any shape.
+        Returns an array of any shape, or a nest of arrays.
     *args : array_like or nests of them
         Where to evaluate it.
 
     Returns
     -------
-    value : ndarray or Tensor
+    value : ndarray or Tensor, or nest of them
     pull_back : callable
-        Takes a cotangent of the value's shape, returns a tuple with the products of it with the
-        Jacobian by each argument.
+        Takes a cotangent of the value's structure and shapes, returns a tuple with the products of
+        it with the Jacobian by each argument.
+
+    Raises
+    ------
+    TypeError
+        If an argument or a value is not floating-point.
+    ValueError
+        By ``pull_back``, if the cotangent has another structure or shape.
 
     Examples
     --------
@@ -278,7 +379,11 @@ def vjp(function: Function, *args: Any) -> tuple[Any, Function]:
     (array([1., 0.]),)
     """
     run = Evaluation(function, range(len(args)), args, {})
-    return run.out(run.y), run.gradients
+
+    def pull_back(cotangent: Any = None) -> Any:
+        return run.gradients(run.values, list(beside(run.y, cotangent, "the cotangent")))
+
+    return mapped(run.out(), run.y), pull_back
 
 
 def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
@@ -287,7 +392,7 @@ def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tup
     Parameters
     ----------
     function : callable
-        Returns an array of any shape.
+        Returns an array of any shape, or a nest of arrays.
     args : sequence of array_like or nests of them
         Where to evaluate it.
     tangents : sequence
@@ -295,9 +400,16 @@ def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tup
 
     Returns
     -------
-    value : ndarray or Tensor
-    tangent : ndarray or Tensor
-        The product of the Jacobian with the direction, of the value's shape.
+    value : ndarray or Tensor, or nest of them
+    tangent : like ``value``
+        The product of the Jacobian with the direction.
+
+    Raises
+    ------
+    TypeError
+        If an argument or a value is not floating-point.
+    ValueError
+        If the tangents have another structure, or other shapes, than the arguments.
 
     Notes
     -----
@@ -312,24 +424,22 @@ def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tup
     (array([1., 4.]), array([ 2., 40.]))
     """
     run = Evaluation(function, range(len(args)), args, {})
-    directions = list(leaves(list(tangents)))
+    directions = list(beside(run.structure, (*tangents,), "the tangents"))
     shapes = [np.shape(direction) for direction in directions]
     if shapes != [v.shape for v in run.variables]:
         raise ValueError(
             f"tangents have shapes {shapes}, the arguments {[v.shape for v in run.variables]}"
         )
-    nothing = wrap(np.zeros_like(run.y._data))
-    if run.y._node is None:
-        return run.out(run.y), run.out(nothing)
     with listen(recording=True):
-        cotangent = variable(nothing)
-        pulled = pulled_back(run.y, run.variables, cotangent, create_graph=True)
+        cotangents = [variable(np.zeros_like(y._data)) for y in run.values]
+        pulled = run.pulled(run.values, cotangents, create_graph=True)
         pairs = zip(pulled, directions, strict=True)
-        product: Any = sum([np.sum(p * direction) for p, direction in pairs if p is not None])
-    if not getattr(product, "requires_grad", False):  # every derivative is zero
-        return run.out(run.y), run.out(nothing)
-    (tangent,) = pulled_back(product, [cotangent], None, run.nested)
-    return run.out(run.y), run.out(nothing if tangent is None else tangent)
+        products = [np.sum(p * direction) for p, direction in pairs if p is not None]
+    found: list[Tensor | None] = [None] * len(cotangents)
+    if recorded(products):
+        found = pulled_back(sum(products), cotangents, None, run.keeps(directions))
+    whole = map(run.out(directions), filled(found, run.values))
+    return mapped(run.out(), run.y), mapped(lambda _: next(whole), run.y)
 
 
 def jacobian(function: Function, argnums: int | Sequence[int] = 0) -> Function:
@@ -338,15 +448,15 @@ def jacobian(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     Parameters
     ----------
     function : callable
-        Returns an array of any shape.
+        Returns an array of any shape, or a nest of arrays.
     argnums : int or sequence of int
         As for `value_and_grad`.
 
     Returns
     -------
     callable
-        Takes what ``function`` takes; returns, in the structure of the argument, arrays of shape
-        ``value.shape + argument.shape``.
+        Takes what ``function`` takes; returns, for each array of the value, in the structure of the
+        argument, arrays of shape ``value.shape + argument.shape``.
 
     Examples
     --------
@@ -355,34 +465,39 @@ def jacobian(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     array([[2., 1., 0.],
            [0., 3., 2.]])
     """
+    return Derivative(all_derivatives, function, argnums)
 
-    @takes_what(function)
-    def differentiated(*args: Any, **kwargs: Any) -> Any:
-        run = Evaluation(function, argnums, args, kwargs)
-        size, shape = run.y.size, run.y.shape
-        units = np.eye(size, dtype=run.y.dtype).reshape((size, *shape))
-        rows = [run.gradients(unit) for unit in units]
+
+def all_derivatives(run: Evaluation) -> Any:
+    """The Jacobian of a function's value, a row for each of its elements."""
+
+    def rows_of(y: Tensor) -> Any:
+        units = np.eye(y.size, dtype=y.dtype).reshape((y.size, *y.shape))
+        rows = [run.gradients([y], [unit]) for unit in units]
         if not rows:
-            return mapped(lambda v: run.out(wrap(np.zeros(shape + v.shape))), run.structure)
-        return mapped(lambda *r: np.stack(r).reshape(shape + np.shape(r[0])), rows[0], *rows[1:])
+            return mapped(
+                lambda v: run.out()(wrap(np.zeros(y.shape + v.shape, v.dtype))), run.structure
+            )
+        return mapped(lambda *r: np.stack(r).reshape(y.shape + np.shape(r[0])), *rows)
 
-    return differentiated
+    return mapped(rows_of, run.y)
 
 
-def hessian(function: Function, argnums: int = 0) -> Function:
+def hessian(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that computes all second derivatives of a scalar function.
 
     Parameters
     ----------
     function : callable
         Returns one number.
-    argnums : int
-        The argument to differentiate by twice: an array.
+    argnums : int or sequence of int
+        The arguments to differentiate by twice, as for `value_and_grad`.
 
     Returns
     -------
     callable
-        Takes what ``function`` takes; returns an array of shape ``argument.shape * 2``.
+        Takes what ``function`` takes; returns an array of shape ``argument.shape * 2``, or of a
+        nest the nest of such nests.
 
     Examples
     --------
@@ -412,8 +527,8 @@ def hvp(function: Function, x: Any, v: Any) -> Any:
 
     Notes
     -----
-    The gradient of ``<grad f(x), v>`` (Pearlmutter, "Fast exact multiplication by the Hessian",
-    1994).
+    The gradient's vector-Jacobian product, for the Hessian is symmetric (Pearlmutter, "Fast exact
+    multiplication by the Hessian", 1994).
 
     Examples
     --------
@@ -421,9 +536,4 @@ def hvp(function: Function, x: Any, v: Any) -> Any:
     >>> ag.hvp(lambda x: np.sum(x**3), np.array([1.0, 2.0]), np.array([1.0, 0.5]))
     array([6., 6.])
     """
-
-    def along_v(x: Any) -> Any:
-        pairs = zip(leaves(grad(function)(x)), leaves(v), strict=True)
-        return sum([np.sum(g * direction) for g, direction in pairs])
-
-    return grad(along_v)(x)
+    return vjp(grad(function), x)[1](v)[0]

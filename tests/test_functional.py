@@ -1,11 +1,14 @@
 """Derivatives of functions: values, structures, nesting, errors."""
 
+import functools
+import pickle
 from collections import namedtuple
 
 import numpy as np
 import pytest
 
 import autograd_mini as ag
+from autograd_mini.check import numerical_gradient
 
 
 def rosenbrock(x):
@@ -58,12 +61,18 @@ def test_an_inner_function_may_use_the_outer_variable_by_closure():
     assert (float(value), float(tangent)) == (8.0, 12.0)
 
 
-def test_a_parameter_in_the_closure_does_not_turn_arrays_into_tensors():
+def test_the_gradient_of_a_weight_that_the_function_finds_by_itself_is_not_lost():
     w = ag.Tensor([1.0, 2.0], requires_grad=True)
-    gradient = ag.grad(lambda x: np.sum(w * x))(np.ones(2))
-    assert type(gradient) is np.ndarray
-    assert w.grad is None
-    np.testing.assert_array_equal(gradient, [1.0, 2.0])
+    slope = ag.grad(lambda x: np.sum(w**2 * x))(np.ones(2))
+    np.testing.assert_array_equal(slope.data, [1.0, 4.0])
+    np.sum(slope**2).backward()  # the sum of w**4
+    np.testing.assert_array_equal(w.grad.data, [4.0, 32.0])
+    with ag.no_grad():
+        assert type(ag.grad(lambda x: np.sum(w * x))(np.ones(2))) is np.ndarray
+    h = ag.Tensor([1.0, 2.0], requires_grad=True) * 2  # the leaf itself is gone
+    assert ag.grad(lambda x: np.sum(h * x))(np.ones(2)).requires_grad
+    constant = h.detach()
+    assert type(ag.grad(lambda x: np.sum(constant * x))(np.ones(2))) is np.ndarray
 
 
 def test_gradients_of_nests_have_their_structure():
@@ -113,6 +122,34 @@ def test_bad_calls_are_refused_with_what_to_do():
     _, pull_back = ag.vjp(np.exp, np.ones(2))
     with pytest.raises(ValueError, match=r"gradient has shape \(3,\)"):
         pull_back(np.ones(3))
+    with pytest.raises(ValueError, match=r"returned a list: use ag\.jacobian"):
+        ag.grad(lambda x: [x])(1.0)
+    with pytest.raises(TypeError, match="returned None, which holds no number"):
+        ag.grad(print)(1.0)
+
+
+@pytest.mark.parametrize("way", [ag.grad, ag.value_and_grad, ag.jacobian, ag.hessian])
+@pytest.mark.parametrize(
+    "function", [lambda x: x > 0, lambda x: 3, lambda x: np.argmax(x), lambda x: x.astype(int)]
+)
+def test_a_value_that_changes_in_jumps_has_no_derivative(way, function):
+    with pytest.raises(TypeError, match=r"returned shape \(\) (int64|bool): only what is floating"):
+        way(function)(1.5)
+
+
+@pytest.mark.parametrize(
+    ("tangents", "message"),
+    [
+        ([np.ones(2)], r"the tangents must be a tuple with \[0, 1\]"),
+        ([{"a": 1.0}, 2.0], r"the tangents\[0\] must be a dict with \['a', 'b'\]"),
+        ([{"a": 1.0, "b": 2.0, "c": 3.0}, 2.0], r"the tangents\[0\] must be a dict"),
+        ([{"a": 1.0, "b": (2.0,)}, 2.0], r"the tangents\[0\]\['b'\] must be a list with \[0, 1\]"),
+    ],
+)
+def test_a_tangent_of_another_structure_is_refused(tangents, message):
+    args = [{"a": 1.0, "b": [2.0, None]}, 3.0]
+    with pytest.raises(ValueError, match=message):
+        ag.jvp(lambda d, x: d["a"] * d["b"][0] * x, args, tangents)
 
 
 def test_an_integer_argument_counts_as_a_float():
@@ -196,3 +233,139 @@ def test_gradients_of_gradients_give_a_gradient_penalty():
     gradient = ag.gradients(np.sum(x**3), x, create_graph=True)
     np.sum(gradient**2).backward()
     np.testing.assert_allclose(x.grad.data, 2 * (3 * x.data**2) * (6 * x.data))
+
+
+# ---- derivatives of derivatives -----------------------------------------------------------------
+
+POINT, DIRECTION = np.array([1.0, 2.0, -0.5]), np.array([3.0, 5.0, 0.7])
+
+
+def vector(xp, x):
+    return xp.tanh(x) * x[::-1] ** 2
+
+
+def number(xp, x):
+    return xp.sum(x**3 * x[::-1] + xp.sin(x))
+
+
+def programs(lib, xp):
+    """Programs of a point and a direction, each in the words of one library."""
+    f, h = functools.partial(vector, xp), functools.partial(number, xp)
+    _, pull_back = lib.vjp(f, xp.asarray(POINT))
+    hvp = getattr(lib, "hvp", lambda h, x, v: lib.jvp(lib.grad(h), (x,), (v,))[1])
+    return {
+        "jvp": lambda x, v: xp.sum(lib.jvp(f, (x,), (v,))[1] ** 2),
+        "value of jvp": lambda x, v: xp.sum(lib.jvp(f, (x,), (v,))[0] * v),
+        "vjp": lambda x, v: xp.sum(lib.vjp(f, x)[1](v)[0] ** 2),
+        "vjp made once": lambda x, v: xp.sum(pull_back(v)[0] ** 2 * x),
+        "jvp of vjp": lambda x, v: xp.sum(
+            lib.jvp(lambda g: lib.vjp(f, x)[1](g)[0], (v,), (x,))[1] ** 2
+        ),
+        "vjp of jvp": lambda x, v: xp.sum(
+            lib.vjp(lambda t: lib.jvp(f, (x,), (t,))[1], v)[1](x)[0] ** 2
+        ),
+        "hvp": lambda x, v: xp.sum(hvp(h, x, v) ** 2),
+        "jacobian": lambda x, v: xp.sum((lib.jacobian(f)(x) @ v) ** 2),
+        "hessian": lambda x, v: xp.sum((lib.hessian(h)(x) @ v) ** 2),
+        "jacobian by the direction": lambda x, v: xp.sum(
+            lib.jacobian(lambda t: lib.jvp(f, (x,), (t,))[1])(v) ** 2
+        ),
+        "nests": lambda x, v: xp.sum(
+            lib.vjp(lambda d: {"a": d["x"] * d["v"], "b": [d["x"] ** 2]}, {"x": x, "v": v})[1](
+                {"a": v, "b": [x]}
+            )[0]["x"]
+            ** 2
+        ),
+        "closure": lambda x, v: lib.grad(lambda s: xp.sum(lib.jvp(f, (x,), (s * v,))[1] ** 2))(1.5),
+    }
+
+
+@pytest.mark.parametrize("program", programs(ag, np))
+@pytest.mark.parametrize("argnum", [0, 1])
+def test_derivatives_of_derivatives_by_every_input_are_those_of_finite_differences(program, argnum):
+    run = programs(ag, np)[program]
+    along = [lambda x: run(x, DIRECTION), lambda v: run(POINT, v)][argnum]
+    expected = numerical_gradient(along, [POINT, DIRECTION][argnum], method="richardson")
+    found = ag.grad(run, argnum)(POINT, DIRECTION)
+    assert type(found) is np.ndarray
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("program", programs(ag, np))
+@pytest.mark.parametrize("argnum", [0, 1])
+def test_derivatives_of_derivatives_are_those_of_jax(program, argnum):
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", val=True)
+    expected = jax.grad(programs(jax, jax.numpy)[program], argnum)(POINT, DIRECTION)
+    found = ag.grad(programs(ag, np)[program], argnum)(POINT, DIRECTION)
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("program", programs(ag, np))
+def test_recorded_directions_get_gradients_by_backward_too(program):
+    x, v = ag.Tensor(POINT), ag.Tensor(DIRECTION, requires_grad=True)
+    value = programs(ag, np)[program](x, v)
+    value.backward()
+    expected = ag.grad(programs(ag, np)[program], 1)(POINT, DIRECTION)
+    np.testing.assert_array_equal(np.zeros(3) if v.grad is None else v.grad.data, expected)
+
+
+def test_a_derivative_along_a_tensor_is_a_tensor():
+    tangent = ag.jvp(np.sin, [1.0], [ag.Tensor(2.0, requires_grad=True)])[1]
+    assert isinstance(tangent, ag.Tensor)
+    assert tangent.requires_grad
+    (product,) = ag.vjp(np.sin, 1.0)[1](ag.Tensor(2.0))
+    assert isinstance(product, ag.Tensor)
+    assert not product.requires_grad
+
+
+def test_values_may_be_nests():
+    def f(p):
+        return {"sum": p["a"] + p["b"], "rest": (p["a"] * p["b"], None, 2.0)}
+
+    p = {"a": np.array([1.0, 2.0]), "b": np.array([3.0, 4.0])}
+    value, tangent = ag.jvp(f, [p], [{"a": np.ones(2), "b": np.zeros(2)}])
+    np.testing.assert_array_equal(value["rest"][0], [3.0, 8.0])
+    np.testing.assert_array_equal(tangent["sum"], [1.0, 1.0])
+    np.testing.assert_array_equal(tangent["rest"][0], p["b"])
+    assert tangent["rest"][1] is None
+    assert tangent["rest"][2] == 0.0
+    J = ag.jacobian(f)(p)
+    np.testing.assert_array_equal(J["rest"][0]["a"], np.diag(p["b"]))
+    np.testing.assert_array_equal(J["rest"][2]["b"], [0.0, 0.0])
+    pulled = ag.vjp(f, p)[1]({"sum": np.ones(2), "rest": (p["a"], None, 7.0)})[0]
+    np.testing.assert_array_equal(pulled["a"], 1 + p["a"] * p["b"])
+
+
+def test_hessians_by_nests_are_nests_of_nests():
+    H = ag.hessian(lambda t: t["a"] ** 3 * np.sum(t["b"] ** 2))({"a": 2.0, "b": np.ones(2)})
+    assert H["a"]["a"] == 24.0
+    np.testing.assert_array_equal(H["a"]["b"], [24.0, 24.0])
+    np.testing.assert_array_equal(H["b"]["a"], H["a"]["b"])
+    np.testing.assert_array_equal(H["b"]["b"], 16 * np.eye(2))
+    both = ag.hessian(lambda a, b: a * b**2, (0, 1))(2.0, 3.0)
+    assert [[float(h) for h in row] for row in both] == [[0.0, 6.0], [6.0, 4.0]]
+
+
+# ---- what is made of a function -----------------------------------------------------------------
+
+
+@ag.grad
+def slope(x):
+    """The slope of a cube."""
+    return x**3
+
+
+def test_what_is_made_of_a_function_has_its_name_and_travels():
+    assert (slope.__name__, slope.__doc__) == ("slope", "The slope of a cube.")
+    assert ag.grad(functools.partial(np.add, 1.0)).__name__ == "partial"
+    assert pickle.loads(pickle.dumps(slope)) is slope
+    loaded = pickle.loads(pickle.dumps(ag.hessian(np.tanh)))
+    assert loaded(0.3) == ag.hessian(np.tanh)(0.3)
+
+
+def test_a_derivative_in_a_class_is_a_method():
+    class Curve(float):
+        steepness = ag.grad(lambda self, x: self * x**2)
+
+    assert Curve(2.0).steepness(3.0) == Curve.steepness(Curve(2.0), 3.0) == 9.0

@@ -53,7 +53,7 @@ ENGINE = {
     "numpy_functions.py": {
         *("expand_dims", "squeeze", "with_axes", "einsum", "pad", "full_like", "on_data")
     },
-    "functional.py": {"Evaluation.gradients", "both", "jvp"},
+    "functional.py": {"filled", "jvp"},
     "nn/checks.py": {"is_read_only"},
 }
 
