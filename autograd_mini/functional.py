@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .border import as_array
 from .core.graph import Node, leading_to, listen, listening, newest_first, next_serial
 from .core.primitive import primitive
 from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
@@ -132,7 +133,7 @@ def argument(x: Any) -> Any:
 def variable(leaf: Any) -> Tensor:
     """The argument of a function that is being differentiated."""
     if not isinstance(leaf, Tensor):
-        leaf = np.asarray(float(leaf) if isinstance(leaf, int) else leaf)
+        leaf = as_array(float(leaf) if isinstance(leaf, int) else leaf)
     if not isinstance(leaf, Tensor) or leaf._node is None:
         leaf = Tensor(leaf, requires_grad=True, name=getattr(leaf, "name", None))
         leaf._node.tensor = None  # nobody else has it
@@ -160,7 +161,7 @@ def recorded(things: Sequence[Any]) -> bool:
 def filled(found: Sequence[Tensor | None], tensors: Sequence[Tensor]) -> Iterator[Tensor]:
     """What was found, and zeros where nothing depends on a tensor."""
     for g, tensor in zip(found, tensors, strict=True):
-        yield wrap(np.zeros_like(tensor._data)) if g is None else g
+        yield wrap(np.zeros_like(tensor._array)) if g is None else g
 
 
 #: The variables of functions that are being evaluated: what is computed inside can use them.
@@ -431,7 +432,7 @@ def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tup
             f"tangents have shapes {shapes}, the arguments {[v.shape for v in run.variables]}"
         )
     with listen(recording=True):
-        cotangents = [variable(np.zeros_like(y._data)) for y in run.values]
+        cotangents = [variable(np.zeros_like(y._array)) for y in run.values]
         pulled = run.pulled(run.values, cotangents, create_graph=True)
         pairs = zip(pulled, directions, strict=True)
         products = [np.sum(p * direction) for p, direction in pairs if p is not None]

@@ -9,7 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from .core.primitive import Operand, implementations
+from .border import Operand
+from .core.primitive import implementations
 
 Axis = int | tuple[int, ...] | None
 

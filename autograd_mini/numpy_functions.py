@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from .activations import sigmoid
+from .border import as_array
 from .core.graph import Array
 from .core.ops import (
     Axis,
@@ -49,11 +50,6 @@ from .core.tensor import (
 )
 
 LN_2, LN_10 = math.log(2), math.log(10)
-
-
-def as_array(x: Array) -> Array:
-    """A list or number as an array; what is an array or a Tensor stays as it is."""
-    return x if hasattr(x, "ndim") else np.asarray(x)
 
 
 def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
@@ -434,7 +430,7 @@ def norm_of_order(
 @composite(np.matmul)
 def matmul(a: Array, b: Array) -> Array:
     """``a @ b`` for matrices, stacks of them that broadcast, and vectors."""
-    a, b = [x if hasattr(x, "ndim") else np.asarray(x) for x in (a, b)]
+    a, b = as_array(a), as_array(b)
     if not (a.ndim and b.ndim) or a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
         error = ValueError("the first must have as many columns as the second has rows")
         raise explained(error, matrix_product, (a, b))
@@ -686,7 +682,7 @@ def astype(x: Array, dtype: Any) -> Array:
 @composite(np.concatenate)
 def concatenate(arrays: Iterable[Array], axis: int | None = 0) -> Array:
     """Arrays one after the other along an axis, flattened if it is None."""
-    arrays = [x if hasattr(x, "ndim") else np.asarray(x) for x in arrays]
+    arrays = [as_array(x) for x in arrays]
     return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
 
 

@@ -187,7 +187,8 @@ def test_the_lines_shown_are_those_that_the_tour_runs() -> None:
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/networks.md", "docs/seeing.md", "docs/compile.md"]
+    "page",
+    ["README.md"] + [f"docs/{name}.md" for name in ("arrays", "compile", "networks", "seeing")],
 )
 def test_the_examples_of_the_page_print_what_it_says(page: str) -> None:
     failed, tried = doctest.testfile(

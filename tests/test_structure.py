@@ -38,6 +38,7 @@ HOUSE = [
     "npz",
     "signatures",
     "memory",
+    "border",
     "core.primitive",
     "core.graph",
     "methods",

@@ -44,7 +44,6 @@ def leaf(values: Any, **options: Any) -> ag.Tensor:
         (np.ones((2, 0), np.float16), np.float16, (2, 0)),
         (array.array("d", [1, 2]), np.float64, (2,)),
         (memoryview(np.ones(2)), np.float64, (2,)),
-        (np.ma.array([1.0]), np.float64, (1,)),
         ([ag.Tensor(1.0), ag.Tensor(2.0)], np.float64, (2,)),
         (ag.Tensor([1, 2]), np.int64, (2,)),
     ],

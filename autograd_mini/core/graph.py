@@ -323,10 +323,11 @@ def look_up(node: Node, position: int, wish: Any, wrap: Wrap | None) -> Any:
 
 def unbroadcast(g: Array, shape: Sequence[int]) -> Array:
     """Sum over the axes along which an operand of this shape was broadcast."""
+    reduce: Any = np.add.reduce if isinstance(g, np.ndarray) else np.sum
     added = g.ndim - len(shape)
     if added:
-        g = np.add.reduce(g, axis=tuple(range(added)))
+        g = reduce(g, axis=tuple(range(added)))
     stretched = tuple(i for i, n in enumerate(shape) if n == 1 and g.shape[i] != 1)
     if stretched:
-        g = np.add.reduce(g, axis=stretched, keepdims=True)
+        g = reduce(g, axis=stretched, keepdims=True)
     return g

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
+from ..border import operand
 from .graph import Array, unbroadcast
-from .primitive import Operand, composite, elementwise, primitive
+from .primitive import composite, elementwise, primitive
 from .tensor import ndarray
 
 Axis = int | tuple[int, ...] | None
@@ -151,10 +152,16 @@ def reduce_min(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
 
 # ---- products of matrices -----------------------------------------------------------------------
 
+
+def mirrored(x: Array) -> Array:
+    """Matrices transposed."""
+    return x.mT if isinstance(x, ndarray) else np.swapaxes(x, -1, -2)
+
+
 matrix_product = primitive(
     r"$a\, $b", "$a @ $b", kind="product",
-    a=lambda g, b, like: unbroadcast(g @ b.mT, like.shape),
-    b=lambda g, a, like: unbroadcast(a.mT @ g, like.shape))(np.matmul)
+    a=lambda g, b, like: unbroadcast(g @ mirrored(b), like.shape),
+    b=lambda g, a, like: unbroadcast(mirrored(a) @ g, like.shape))(np.matmul)
 
 
 # ---- shapes -------------------------------------------------------------------------------------
@@ -167,16 +174,21 @@ def reshape(x: Array, *, shape: int | tuple[int, ...]) -> Array:
     return x.reshape(shape)
 
 
+def permuted(x: Array, axes: tuple[int, ...] | None) -> Array:
+    """`np.transpose`, by the shorter way where there is one."""
+    return x.transpose(axes) if isinstance(x, ndarray) else np.transpose(x, axes)
+
+
 def inverse(axes: tuple[int, ...]) -> tuple[int, ...]:
     """The order of axes that undoes this one."""
     return tuple(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 @primitive("$x^T", "$x.T", numpy=np.transpose, kind="permutation",
-           x=lambda g, axes: g.transpose(axes and inverse(normalized(axes, g.ndim))))
+           x=lambda g, axes: permuted(g, axes and inverse(normalized(axes, g.ndim))))
 def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> Array:
     """The axes in another order, by default reversed."""
-    return x.transpose(axes)
+    return permuted(x, axes)
 
 
 @primitive("$x", numpy=np.broadcast_to, kind="broadcast",
@@ -212,7 +224,7 @@ BASIC = int | np.generic | slice | EllipsisType | None
 
 def as_index(i: Any) -> Array:
     """A sequence in a key as an index array: an empty list is one of integers."""
-    return i if isinstance(i, Operand | ndarray) else np.asarray(i, None if np.size(i) else int)
+    return operand(i) if hasattr(i, "dtype") else np.asarray(i, None if np.size(i) else int)
 
 
 class Index:

@@ -57,6 +57,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..border import Operand, as_array, operand
 from ..signatures import Signature
 
 Function = Callable[..., Any]
@@ -73,16 +74,6 @@ KINDS: dict[str, tuple[str, ...]] = {  # each with the statics that it goes by; 
 
 #: NumPy's functions that Tensors understand, each with the primitive or composite that it runs.
 implementations: dict[Any, Any] = {}
-
-
-class Operand:
-    """What a primitive can be called on besides arrays: it says itself what the call means."""
-
-    __slots__ = ()
-
-    def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Any:
-        """Call a primitive on operands of which this is one."""
-        raise NotImplementedError
 
 
 class Like(NamedTuple):
@@ -251,11 +242,11 @@ class Primitive:
         if len(operands) < self.least:
             named = [name for name in self.operands[len(operands) :] if name in statics]
             operands += tuple([statics.pop(name) for name in named])
-        for operand in operands:
-            if isinstance(operand, Operand):
-                return operand._apply(self, operands, statics)
-        plain = (list, tuple) if len(operands) > 1 else (list, tuple, float, int)  # see NEP 50
-        arrays = [np.asarray(x) if isinstance(x, plain) else x for x in operands]
+        for x in operands:
+            if isinstance(x, Operand):
+                return x._apply(self, operands, statics)
+        look = operand if len(operands) > 1 else as_array  # see NEP 50
+        arrays = [x if x.__class__ is np.ndarray else look(x) for x in operands]
         return self.kernel(*arrays, **statics)
 
     def __repr__(self) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -18,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from ..border import NO_MASKS, PLAIN, as_array, operand, without_rule
 from ..methods import Methods
 from .graph import Array, Node, listen, listening, newest_first, sweep, tell, writes
 from .primitive import Like, Likes, Primitive, implementations, primitive
 
 NO_STATICS: dict[str, Any] = {}
-SEQUENCES: frozenset[Any] = frozenset([list, tuple])
 NUMBERS = (np.generic, float, int)  # what NumPy and Python make where an array of shape () is meant
 ndarray = np.ndarray
 new = object.__new__
@@ -35,7 +36,7 @@ new = object.__new__
 def wrap(data: Any, node: Node | None = None) -> Tensor:
     """Make a Tensor of an array as it is."""
     tensor: Tensor = new(Tensor)
-    tensor._data = data
+    tensor._array = data
     tensor._node = node
     tensor.grad = tensor.name = None
     return tensor
@@ -46,16 +47,16 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
     now = listening()
     arrays: list[Any] = []
     parents: list[Node | None] = []
-    for x in operands:
-        if isinstance(x, Tensor):
-            arrays.append(x._data)
-            parents.append(x._node)
-        else:
-            arrays.append(np.asarray(x) if isinstance(x, (list, tuple)) else x)
-            parents.append(None)
     if primitive.statics or statics:
         statics = primitive.completed(statics)
     try:
+        for x in operands:
+            if isinstance(x, Tensor):
+                arrays.append(x._array)
+                parents.append(x._node)
+            else:
+                arrays.append(x if x.__class__ in PLAIN else operand(x))
+                parents.append(None)
         y = primitive.kernel(*arrays, **statics)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, primitive, operands) from error
@@ -70,8 +71,10 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
             statics = {**statics, "likes": Likes([Like(x.shape, x.dtype) for x in many])}
         node = Node(primitive, tuple(parents), saved, statics, y.shape, y.dtype)
     result = wrap(y, node)
-    for observer in now.observers:
-        observer.heard(primitive, operands, statics, result)
+    if now.observers:
+        pairs = zip(operands, arrays, strict=True)
+        operands = tuple([x if isinstance(x, Tensor) else array for x, array in pairs])
+        tell("heard", primitive, operands, statics, result)
     return result
 
 
@@ -80,7 +83,7 @@ def apply_unary(primitive: Primitive, x: Tensor) -> Tensor:
     now = listening()
     if now.observers:
         return apply(primitive, (x,), NO_STATICS)
-    data, parent = x._data, x._node
+    data, parent = x._array, x._node
     try:
         y = primitive.kernel(data)
     except (ValueError, TypeError) as error:
@@ -88,7 +91,7 @@ def apply_unary(primitive: Primitive, x: Tensor) -> Tensor:
     if y.__class__ is not ndarray and isinstance(y, NUMBERS):
         y = np.asarray(y)
     tensor = new(Tensor)
-    tensor._data = y
+    tensor._array = y
     tensor._node = tensor.grad = tensor.name = None
     if parent is not None and now.recording and primitive.rules:
         keeps = primitive.keeps[True,]
@@ -103,23 +106,25 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
     if now.observers:
         return apply(primitive, (a, b), NO_STATICS)
     a_data, b_data, a_parent, b_parent = a, b, None, None
-    if isinstance(a, Tensor):
-        a_data, a_parent = a._data, a._node
-    if isinstance(b, Tensor):
-        b_data, b_parent = b._data, b._node
     try:
+        if isinstance(a, Tensor):
+            a_data, a_parent = a._array, a._node
+        elif a.__class__ not in PLAIN:
+            a_data = operand(a)
+        if isinstance(b, Tensor):
+            b_data, b_parent = b._array, b._node
+        elif b.__class__ not in PLAIN:
+            b_data = operand(b)
         y = primitive.kernel(a_data, b_data)
     except (ValueError, TypeError) as error:
         raise explained(error, primitive, (a, b)) from error
     if y.__class__ is not ndarray and isinstance(y, NUMBERS):
         y = np.asarray(y)
     tensor = new(Tensor)
-    tensor._data = y
+    tensor._array = y
     tensor._node = tensor.grad = tensor.name = None
     if now.recording and primitive.rules and not (a_parent is None and b_parent is None):
         keeps = primitive.keeps[a_parent is not None, b_parent is not None]
-        if keeps and (a.__class__ in SEQUENCES or b.__class__ in SEQUENCES):
-            return apply(primitive, (a, b), NO_STATICS)  # which keeps arrays
         saved = keeps and keeps((None, a_data, b_data, y))
         parents = (a_parent, b_parent)
         tensor._node = Node(primitive, parents, saved, NO_STATICS, y.shape, y.dtype)
@@ -163,24 +168,14 @@ def explained(error: Exception, primitive: Primitive, operands: tuple[Any, ...])
     return error
 
 
-def without_rule(function: Any, method: str = "__call__") -> TypeError:
-    """What to say of a NumPy function that does not work on Tensors."""
-    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none before NumPy 2.1
-    name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
-    return TypeError(
-        f"{name}{'' if method == '__call__' else '.' + method} has no derivative here. Declare one "
-        f"(ag.elementwise, ag.primitive), write it in terms of other functions (ag.composite), or "
-        f"call it on t.detach() or t.data, where no gradient flows"
-    )
-
-
 def refuse_history(tensor: Tensor) -> None:
     """Raise if a Tensor is recorded: a plain array would lose what it was computed from."""
     if tensor._node is not None:
         raise TypeError(
             f"the tensor {described(tensor)} has a history, which np.array(t), arr[...] = t and "
             f"arr.dot(t) would silently cut off. Write t.detach() or t.data for the numbers, "
-            f"np.stack([t, ...]) to join tensors, np.dot(arr, t) to keep the gradient"
+            f"np.stack([t, ...]) to join tensors; np.dot(arr, t), df.to_numpy() @ t and "
+            f"S.toarray() @ t keep the gradient"
         )
 
 
@@ -212,9 +207,16 @@ def write(target: Tensor, primitive: Primitive, operands: Any, statics: dict[str
     observers = listening().observers
     if observers:
         tell("writing", target)
-    arrays = [x._data if isinstance(x, Tensor) else x for x in operands]
-    writes.note(target._data)  # before, for a kernel may raise when it has written a part
-    primitive.kernel(*arrays, out=target._data, **statics)
+    arrays = []
+    for x in operands:
+        array = x._array if isinstance(x, Tensor) else x
+        if array.__class__ not in PLAIN:
+            array = operand(array)
+            if target._array.__class__ is ndarray:
+                array = np.asarray(array)  # from where another library has it
+        arrays.append(array)
+    writes.note(target._array)  # before, for a kernel may raise when it has written a part
+    primitive.kernel(*arrays, out=target._array, **statics)
     if observers:
         tell("heard", primitive, operands, statics, target)
     return target
@@ -274,7 +276,7 @@ def written(y: Any, out: Any) -> Any:
 
 def unwrapped(value: Any) -> Any:
     """The array of a Tensor; anything else as it is."""
-    return value._data if isinstance(value, Tensor) else value
+    return value._array if isinstance(value, Tensor) else value
 
 
 # ---- going backward -----------------------------------------------------------------------------
@@ -298,7 +300,7 @@ def cotangent_of(tensor: Tensor, gradient: Any) -> Any:
                 f"the tensor {described(tensor)} is not one number: start from a scalar such as "
                 f"t.sum(), or give the cotangent to start with, gradient=... of its shape"
             )
-        return np.ones_like(tensor._data)
+        return np.ones_like(tensor._array)
     if np.shape(gradient) != tensor.shape:
         raise ValueError(
             f"gradient has shape {np.shape(gradient)}, and the tensor {described(tensor)}: "
@@ -306,7 +308,7 @@ def cotangent_of(tensor: Tensor, gradient: Any) -> Any:
         )
     if isinstance(gradient, Tensor) and gradient.dtype == tensor.dtype:
         return gradient
-    return (gradient if hasattr(gradient, "astype") else np.asarray(gradient)).astype(tensor.dtype)
+    return as_array(gradient).astype(tensor.dtype)
 
 
 def backpropagate(
@@ -336,9 +338,11 @@ def set_apart(found: dict[Node, Any], seed: Any) -> dict[Node, Tensor]:
     for node, cotangent in found.items():
         if not isinstance(cotangent, Tensor):
             cotangent = wrap(np.asarray(cotangent) if isinstance(cotangent, NUMBERS) else cotangent)
-        if id(cotangent._data) in taken or cotangent._data.base is not None:
+        array = cotangent._array
+        # of another library's array nobody knows whose memory it is
+        if array.__class__ is not ndarray or array.base is not None or id(array) in taken:
             cotangent = cotangent.copy()
-        taken.add(id(cotangent._data))
+        taken.add(id(cotangent._array))
         found[node] = cotangent
     return found
 
@@ -423,9 +427,10 @@ class Tensor(Methods):
     Tensor([2., 4., 6.], dtype=float64)
     """
 
-    __slots__ = ("__weakref__", "_data", "_node", "grad", "name")
+    __slots__ = ("__weakref__", "_array", "_node", "grad", "name")
+    __pandas_priority__ = 5000  # with a Series or DataFrame on the left, operators come here
 
-    _data: Any
+    _array: Any
     _node: Node | None
     grad: Tensor | None
     name: str | None
@@ -440,12 +445,9 @@ class Tensor(Methods):
     ) -> None:
         if isinstance(data, Tensor):
             refuse_history(data)
-            data = data._data
-        if isinstance(data, np.ndarray) or not hasattr(data, "__array_function__"):
-            data = np.asarray(data, dtype=dtype)  # another library's array stays what it is
-        if data.dtype.kind not in "biufc":
-            raise TypeError(f"a Tensor holds numbers, not dtype {data.dtype}: {data!r:.80}")
-        self._data = data
+            data = data._array
+        data = as_array(data)
+        self._array = data if dtype is None else data.astype(dtype, copy=False)
         self._node = None
         self.grad = None
         self.name = name
@@ -457,16 +459,16 @@ class Tensor(Methods):
         """The array, for who looks at the values: the one gate, which observers may refuse."""
         if listening().observers:
             tell("reading", self, how)
-        return self._data
+        return self._array
 
     @property
     def data(self) -> Any:
         """The array.  Setting it overwrites the values in place; the shape must stay."""
-        return self._read("data") if listening().observers else self._data
+        return self._read("data") if listening().observers else self._array
 
     @data.setter
     def data(self, value: Any) -> None:
-        if value is self._data:  # the end of `w.data -= ...`, which has written it already
+        if value is self._array:  # the end of `w.data -= ...`, which has written it already
             writes.note(value)
             return
         if np.shape(value) != self.shape:
@@ -485,34 +487,35 @@ class Tensor(Methods):
         refuse_computed(self, "requires_grad can be set on")
         if not wanted:
             self._node = None
-        elif self._data.dtype.kind != "f":
+        elif self._array.dtype.kind != "f":
             raise TypeError(
                 f"only floating-point tensors have gradients, and this one {described(self)} is "
                 f"not: write 1.0 for 1, or pass dtype=float"
             )
         elif self._node is None:
-            self._node = Node(None, (), None, NO_STATICS, self._data.shape, self._data.dtype)
+            self._node = Node(None, (), None, NO_STATICS, self._array.shape, self._array.dtype)
             self._node.tensor = weakref.ref(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """The length along each axis."""
-        return self._data.shape  # type: ignore[no-any-return]
+        return self._array.shape  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:
         """The number of axes."""
-        return self._data.ndim  # type: ignore[no-any-return]
+        return self._array.ndim  # type: ignore[no-any-return]
 
     @property
     def size(self) -> int:
         """The number of elements."""
-        return self._data.size  # type: ignore[no-any-return]
+        array = self._array
+        return array.size if array.__class__ is ndarray else math.prod(array.shape)
 
     @property
     def dtype(self) -> np.dtype[Any]:
         """The type of the elements."""
-        return self._data.dtype  # type: ignore[no-any-return]
+        return self._array.dtype  # type: ignore[no-any-return]
 
     def __repr__(self) -> str:
         values = np.array2string(np.asarray(self._read("text")), separator=", ", prefix="Tensor(")
@@ -529,7 +532,8 @@ class Tensor(Methods):
 
     def item(self) -> Any:
         """The only element, as a Python number."""
-        return self._read("number").item()
+        array = self._read("number")
+        return array.item() if isinstance(array, ndarray) else float(array)
 
     def tolist(self) -> Any:
         """The elements as nested lists of Python numbers."""
@@ -542,18 +546,27 @@ class Tensor(Methods):
 
     def detach(self) -> Tensor:
         """A Tensor on the same memory through which no gradient flows."""
-        return wrap(self._data)
+        return wrap(self._array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        # np.testing compares numbers: it cannot cut a graph
-        if not sys._getframe(1).f_globals.get("__name__", "").startswith("numpy.testing"):
+        asking = sys._getframe(1).f_globals.get("__name__", "")
+        if asking.startswith("numpy.ma"):  # a masked array on the left, or its own functions
+            raise TypeError(NO_MASKS)
+        if not asking.startswith("numpy.testing"):  # which compares numbers, and cuts no graph
             refuse_history(self)
         return np.array(self._read("array"), dtype=dtype, copy=copy)
+
+    def __dlpack__(self, **options: Any) -> Any:
+        refuse_history(self)
+        return self._read("data").__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
 
     def __deepcopy__(self, memo: Any) -> Tensor:
         refuse_computed(self, "copy.deepcopy copies")
         copied = Tensor(self._read("copy").copy(), self.requires_grad, name=self.name)
-        copied.grad = None if self.grad is None else wrap(self.grad._data.copy())
+        copied.grad = None if self.grad is None else wrap(self.grad._array.copy())
         return copied
 
     # -- gradients --
@@ -603,10 +616,10 @@ class Tensor(Methods):
     # -- numbers, sequences, indices --
 
     def __float__(self) -> float:
-        return float(self._read("number").item())
+        return float(self.item())
 
     def __int__(self) -> int:
-        return int(self._read("number").item())
+        return int(self.item())
 
     def __index__(self) -> int:
         return self._read("index").__index__()  # type: ignore[no-any-return]
@@ -619,7 +632,7 @@ class Tensor(Methods):
         return format(value.item() if spec else repr(self), spec)
 
     def __len__(self) -> int:
-        return len(self._data)
+        return len(self._array)
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.ndim:

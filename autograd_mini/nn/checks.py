@@ -40,4 +40,4 @@ def needed_for(what: str, extra: str, otherwise: str = "") -> Iterator[None]:
 
 def is_read_only(tensor: Tensor) -> bool:
     """Whether the array of a Tensor cannot be written, as one from a file that is mapped."""
-    return isinstance(tensor._data, np.ndarray) and not tensor._data.flags.writeable
+    return isinstance(tensor._array, np.ndarray) and not tensor._array.flags.writeable

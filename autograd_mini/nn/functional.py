@@ -22,10 +22,10 @@ from ..activations import (
     softmax,
     softplus,
 )
+from ..border import as_array
 from ..core.graph import Array
 from ..core.ops import tanh
 from ..core.tensor import Tensor, unwrapped
-from ..numpy_functions import as_array
 from ..program.capture import capturing, check
 from . import init, ops
 from .convolution import avg_pool2d, conv2d, max_pool2d

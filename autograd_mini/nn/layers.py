@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..border import as_array
 from ..core.graph import Array
 from ..core.tensor import Tensor
-from ..numpy_functions import as_array
 from . import functional, init
 from .checks import whole
 from .module import Module

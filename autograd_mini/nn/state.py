@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..border import as_array
 from ..core.graph import Array
 from ..core.tensor import Tensor, assign, unwrapped
-from ..numpy_functions import as_array
 from .checks import is_read_only
 
 

@@ -47,7 +47,7 @@ ENGINE = {
         *("apply", "apply_unary", "apply_binary", "write", "written", "assign", "backpropagate"),
         *("set_apart", "cotangent_of", "Tensor.__init__", "Tensor.requires_grad", "Tensor.shape"),
         *("Tensor.ndim", "Tensor.size", "Tensor.dtype", "Tensor._read", "Tensor.data"),
-        *("Tensor.detach", "Tensor.__len__"),
+        *("Tensor.detach", "Tensor.__len__", "Tensor.__dlpack_device__"),
     },
     # these want its shape
     "numpy_functions.py": {
@@ -201,7 +201,7 @@ def capturing() -> Capture | None:
     return next((x for x in listening().observers if isinstance(x, Capture)), None)
 
 
-slot: Any = vars(Tensor)["_data"]
+slot: Any = vars(Tensor)["_array"]
 array_of = slot.__get__  # the array of a Tensor, whoever asks
 
 
@@ -242,7 +242,7 @@ class Captured(Tensor):
             f"ag.compile away"
         )
 
-    def _array(self) -> Any:
+    def _guarded(self) -> Any:
         capture, frame = capturing(), sys._getframe(1)
         if capture is not None:
             if not is_engine(frame):
@@ -251,7 +251,7 @@ class Captured(Tensor):
                 capture.made(frame.f_locals["self"])
         return array_of(self)
 
-    _data = property(_array, slot.__set__)
+    _array = property(_guarded, slot.__set__)
 
     def __repr__(self) -> str:
         return f"<captured tensor of {described(self)}>"
@@ -371,7 +371,7 @@ class Capture(Observer):
         self._source: Source | None = None
         for tensor in [x for x in self._others.values() if isinstance(x, Tensor)]:
             self.gradients[id(tensor)] = tensor, tensor.grad
-            self._others[id(tensor._data)] = tensor._data
+            self._others[id(tensor._array)] = tensor._array
             self.hold(tensor)
 
     # -- variables --
@@ -381,7 +381,7 @@ class Capture(Observer):
         self.made(tensor)
         if was_array:
             self._given.add(id(tensor))
-        return self._variable(tensor._data, "input")
+        return self._variable(tensor._array, "input")
 
     def is_array(self, tensor: Tensor) -> bool:
         """Whether a Tensor is an argument that was given as an array."""

@@ -113,7 +113,7 @@ class Entry:
                 code.text(f"{name}.dtype is {{}}", x.dtype),
                 code.text(f"({name}.base is None or id({name}.base) not in {{}})", self.owned),
             ]
-        own = [code.text("{}({}.grad._data)", self.apart, tensor) for tensor in self.sums]
+        own = [code.text("{}({}.grad._array)", self.apart, tensor) for tensor in self.sums]
         lines = [code.text("{}.grad = ", t) + self._taken(code, g) for t, g in self.gradients]
         taken = [self._taken(code, result) for result in self.results]
         if isinstance(self.structure, Leaf):
@@ -437,7 +437,7 @@ def kind_of(x: Any, arrays: list[Any]) -> Any:
             )
         if x._node is not None:
             return Same(x)
-        x = x._data
+        x = x._array
     elif isinstance(x, np.generic):
         x = np.asarray(x)
     if isinstance(x, np.ndarray):

@@ -393,9 +393,9 @@ def conditions_of(capture: Capture, named: Iterable[Named], added_to: Iterable[T
         if id(tensor) in added:
             array = array_of(before)
             found.require("{}.grad is not None", tensor)
-            found.require(f"{{}}.grad._data.shape == {array.shape}", tensor)
-            found.require(f"{{}}.grad._data.strides == {array.strides}", tensor)
-            found.require("{}.grad._data.dtype is {}", tensor, array.dtype)
+            found.require(f"{{}}.grad._array.shape == {array.shape}", tensor)
+            found.require(f"{{}}.grad._array.strides == {array.strides}", tensor)
+            found.require("{}.grad._array.dtype is {}", tensor, array.dtype)
         elif before is None and tensor._node is not None:
             found.require("{}.grad is None", tensor)
     for module, training in capture.modules.values():

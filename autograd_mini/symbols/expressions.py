@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..border import Operand
 from ..core import ops
-from ..core.primitive import Operand, Primitive
+from ..core.primitive import Primitive
 from ..trace import Call, Pull, Value
 from .names import in_python
 
