@@ -169,7 +169,9 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
 @primitive(
     r"\log \textstyle\sum e^{$x}",
     x=lambda g, x, y, axis, keepdims: (
-        restored(g, x.shape, axis, keepdims) * np.exp(x - restored(y, x.shape, axis, keepdims))
+        # where all are -inf, none has a share
+        restored(g, x.shape, axis, keepdims)
+        * np.exp(x - restored(np.where(y == -np.inf, 0, y), x.shape, axis, keepdims))
     ),
 )
 def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:

@@ -26,6 +26,7 @@ from .core.ops import (
     convert,
     count,
     join,
+    larger,
     matrix_product,
     normalized,
     reduce_max,
@@ -34,6 +35,7 @@ from .core.ops import (
     reshape,
     restored,
     scatter,
+    slope,
     sum_along,
     where,
     zero,
@@ -58,6 +60,11 @@ def along(axis: int, ndim: int, part: Any) -> tuple[Any, ...]:
     return (slice(None),) * axis + (part,)
 
 
+def beyond(a: Array, b: Array) -> Array:
+    """``a - b``; and -inf where both are, so that what never happens has no share in anything."""
+    return a - np.where((a == b) & (b == -np.inf), np.zeros_like(a), b)
+
+
 # ---- element by element -------------------------------------------------------------------------
 # Several of these are analytic functions, but NumPy does not compute them for complex numbers.
 
@@ -67,7 +74,7 @@ reciprocal = elementwise(np.reciprocal, r"\frac{1}{$x}",   x=lambda g, y: -g * n
 cbrt       = elementwise(np.cbrt,       r"\sqrt[3]{$x}",   analytic=False,
                          x=lambda g, y: g / (3 * np.square(y)))
 exp2       = elementwise(np.exp2,       r"2^{$x}",         x=lambda g, y: g * (LN_2 * y))
-expm1      = elementwise(np.expm1,      r"e^{$x} - 1",     x=lambda g, y: g * (y + 1))
+expm1      = elementwise(np.expm1,      r"e^{$x} - 1",     x=lambda g, x: g * np.exp(x))
 log2       = elementwise(np.log2,       r"\log_2 $x",      x=lambda g, x: g / (LN_2 * x))
 log10      = elementwise(np.log10,      r"\log_{10} $x",   x=lambda g, x: g / (LN_10 * x))
 log1p      = elementwise(np.log1p,      r"\log(1 + $x)",   x=lambda g, x: g / (1 + x))
@@ -95,25 +102,28 @@ remainder    = elementwise(np.remainder,    r"$a \bmod $b",   a=lambda g: g,
                            b=lambda g, a, b: -g * np.floor_divide(a, b), analytic=False)
 floor_divide = elementwise(np.floor_divide, r"$a \div $b",    a=zero, b=zero, analytic=False)
 logaddexp  = elementwise(np.logaddexp,  r"\log(e^{$a} + e^{$b})",   analytic=False,
-                         a=lambda g, a, b: g * sigmoid(a - b),
-                         b=lambda g, a, b: g * sigmoid(b - a))
+                         a=lambda g, a, b: g * sigmoid(beyond(a, b)),
+                         b=lambda g, a, b: g * sigmoid(beyond(b, a)))
 logaddexp2 = elementwise(np.logaddexp2, r"\log_2(2^{$a} + 2^{$b})", analytic=False,
-                         a=lambda g, a, b: g * sigmoid(LN_2 * (a - b)),
-                         b=lambda g, a, b: g * sigmoid(LN_2 * (b - a)))
-# at a = b = 0 the subgradient of least norm, which is 0
+                         a=lambda g, a, b: g * sigmoid(LN_2 * beyond(a, b)),
+                         b=lambda g, a, b: g * sigmoid(LN_2 * beyond(b, a)))
+# the direction of what has a length; of what has none the subgradient of least norm, which is 0
+per_length = elementwise(lambda a, b: a / (b + (b == 0)), r"\frac{$a}{$b}", name="per_length",
+                         analytic=False, a=lambda g, b: g / np.where(b == 0, np.nan, b),
+                         b=lambda g, b, y: -g * y / np.where(b == 0, np.nan, b))
 hypot      = elementwise(np.hypot,      r"\sqrt{{$a}^2 + {$b}^2}",  analytic=False,
-                         a=lambda g, a, y: g * (a / (y + (y == 0))),
-                         b=lambda g, b, y: g * (b / (y + (y == 0))))
+                         a=lambda g, a, y: g * per_length(a, y),
+                         b=lambda g, b, y: g * per_length(b, y))
 arctan2    = elementwise(np.arctan2,    r"\mathrm{atan2}($a, $b)",  analytic=False,
-                         a=lambda g, a, b: g * b / (np.square(a) + np.square(b)),
-                         b=lambda g, a, b: -g * a / (np.square(a) + np.square(b)))
+                         a=lambda g, a, b: g * (b / np.hypot(a, b)) / np.hypot(a, b),
+                         b=lambda g, a, b: -g * (a / np.hypot(a, b)) / np.hypot(a, b))
 # where only one operand is a number, a == y says which; at a tie both get half
 fmax       = elementwise(np.fmax,       r"\mathrm{fmax}($a, $b)",   analytic=False,
-                         a=lambda g, a, b, y: np.where(a == b, g / 2, g * (a == y)),
-                         b=lambda g, a, b, y: np.where(a == b, g / 2, g * (b == y)))
+                         a=lambda g, a, b, y: g * np.where(a == b, larger(a, b), a == y),
+                         b=lambda g, a, b, y: g * np.where(a == b, larger(a, b), b == y))
 fmin       = elementwise(np.fmin,       r"\mathrm{fmin}($a, $b)",   analytic=False,
-                         a=lambda g, a, b, y: np.where(a == b, g / 2, g * (a == y)),
-                         b=lambda g, a, b, y: np.where(a == b, g / 2, g * (b == y)))
+                         a=lambda g, a, b, y: g * np.where(a == b, larger(a, b), a == y),
+                         b=lambda g, a, b, y: g * np.where(a == b, larger(a, b), b == y))
 # (a - y) / b is an integer up to rounding, where trunc(a / b) can be the wrong one
 fmod       = elementwise(np.fmod,       r"\mathrm{fmod}($a, $b)",   analytic=False,
                          a=lambda g: g, b=lambda g, a, b, y: -g * np.rint((a - y) / b))
@@ -121,7 +131,7 @@ copysign   = elementwise(np.copysign,   r"|$a|\, \mathrm{sgn} $b",  analytic=Fal
                          a=lambda g, a, y: g * (np.sign(a) * np.sign(y)), b=zero)
 heaviside  = elementwise(np.heaviside,  r"H_{$b}($a)",              analytic=False,
                          a=zero, b=lambda g, a: g * (a == 0))
-fabs       = elementwise(np.fabs,       r"|$x|", x=lambda g, x: g * np.sign(x), analytic=False)
+fabs       = elementwise(np.fabs,       r"|$x|", x=lambda g, x: g * slope(x), analytic=False)
 conjugate  = elementwise(np.conjugate,  r"\overline{$x}",           x=lambda g: g, analytic=False)
 deg2rad    = elementwise(np.deg2rad,    r"\frac{\pi}{180}\, $x",    analytic=False,
                          x=lambda g: np.deg2rad(g))
@@ -232,7 +242,9 @@ implementations.update({np.amax: reduce_max, np.amin: reduce_min})
 
 @composite(np.mean)
 def mean(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """The sum divided by the number of elements."""
+    """The sum divided by the number of elements; of float16, in float32 as NumPy does it."""
+    if a.dtype == np.float16:
+        return mean(a.astype(np.float32), axis, keepdims=keepdims).astype(np.float16)
     return reduce_sum(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
 
 
@@ -263,7 +275,7 @@ def cumsum(a: Array, axis: int | None = None) -> Array:
 def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
     """The rule g * x / y, and 0 at x = 0: of the subgradients there, the one of least norm."""
     length = restored(y, x.shape, axis, keepdims)
-    return restored(g, x.shape, axis, keepdims) * (x / (length + (length == 0)))
+    return restored(g, x.shape, axis, keepdims) * per_length(x, length)
 
 
 @primitive(r"\left\lVert $x \right\rVert_2", "np.linalg.norm", analytic=False, x=norm_rule)
@@ -335,8 +347,9 @@ def var(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False)
 
 @composite(np.std)
 def std(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
-    """The square root of `var`; at no deviation at all it has no derivative."""
-    return np.sqrt(var(a, axis, ddof=ddof, keepdims=keepdims))
+    """The square root of `var`; the subgradient at no deviation at all is 0."""
+    deviation = norm(a - mean(a, axis, keepdims=True), axis=axis, keepdims=keepdims)
+    return deviation / math.sqrt(max(count(a.shape, axis) - ddof, 0))
 
 
 def wide(a: Array) -> Array:
@@ -415,13 +428,22 @@ def norm_of_order(
             f"axis any number is, over two axes None and 'fro'"
         )
     size = np.absolute(x)
+    extreme = reduce_max if ord > 0 else reduce_min
     if abs(ord) == math.inf:
-        extreme = reduce_max if ord > 0 else reduce_min
         return extreme(size, axis=axis, keepdims=keepdims)
     if ord == 0:
         return reduce_sum((x != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
-    total = reduce_sum(size**ord, axis=axis, keepdims=keepdims)
-    return np.where(total == 0, 0, (total + (total == 0)) ** (1 / ord))
+    if ord == 1:
+        return reduce_sum(size, axis=axis, keepdims=keepdims)
+    if ord > 0 and not count(x.shape, axis):
+        return reduce_sum(size, axis=axis, keepdims=keepdims)
+    # in units of the element that counts most, so that no power overflows or vanishes
+    unit = extreme(size.detach(), axis=axis, keepdims=True)
+    clear = (unit > 0) & (unit < np.inf)
+    unit = np.where(clear, unit, 1)
+    total = reduce_sum(np.where(clear, size / unit, 1) ** ord, axis=axis, keepdims=True)
+    y = np.where(clear, unit * total ** (1 / ord), extreme(size, axis=axis, keepdims=True))
+    return y if keepdims else np.squeeze(y, axis)
 
 
 # ---- products -----------------------------------------------------------------------------------

@@ -510,6 +510,31 @@ KINKS_AND_STEPS = [
         ops.absolute, lambda x: np.where(x > 0, x, -x), REAL, x=lambda x: np.where(x > 0, 1.0, -1.0)
     ),
     elementwise(ops.sign, lambda x: x / abs(x), off_steps, x=zero),
+    elementwise(ops.slope, lambda x: x / abs(x), off_steps, x=zero),
+    elementwise(
+        ops.larger,
+        lambda a, b: ((a - b) / abs(a - b) + 1) / 2,
+        REAL,
+        between(3.0, 4.0),
+        a=lambda a, b: 0 * (a + b),
+        b=lambda a, b: 0 * (a + b),
+    ),
+    elementwise(
+        ops.none_of,
+        lambda a, b: a * b,
+        REAL,
+        REAL,
+        a=lambda a, b: b + 0 * a,
+        b=lambda a, b: a + 0 * b,
+    ),
+    elementwise(
+        numpy_functions.per_length,
+        lambda a, b: a * b**-1.0,
+        REAL,
+        POSITIVE,
+        a=lambda a, b: 1 / b + 0 * a,
+        b=lambda a, b: -a / b**2,
+    ),
     elementwise(numpy_functions.floor, lambda x: x - x % 1, off_steps, x=zero),
     elementwise(numpy_functions.ceil, lambda x: x + -x % 1, off_steps, x=zero),
     elementwise(

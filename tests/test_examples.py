@@ -188,7 +188,8 @@ def test_the_lines_shown_are_those_that_the_tour_runs() -> None:
 
 @pytest.mark.parametrize(
     "page",
-    ["README.md"] + [f"docs/{name}.md" for name in ("arrays", "compile", "networks", "seeing")],
+    ["README.md"]
+    + [f"docs/{name}.md" for name in ("arrays", "compile", "networks", "seeing", "singular")],
 )
 def test_the_examples_of_the_page_print_what_it_says(page: str) -> None:
     failed, tried = doctest.testfile(

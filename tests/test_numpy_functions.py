@@ -661,7 +661,7 @@ OF_ONE = [
     *[elu, silu, gelu, log_sigmoid, np.sinc, np.fabs, np.nan_to_num, np.deg2rad, np.rad2deg],
     *[np.round, np.fix, np.sort, np.diff, np.ptp, np.average, np.median, np.var, np.std],
     lambda x: elu(x, alpha=3.0),
-    lambda x: np.clip(x, -1, 1),
+    lambda x: np.clip(x, -1.5, 1.5),
     lambda x: np.logaddexp(x, 0),
     lambda x: np.linalg.norm(x, 3),
 ]
@@ -689,9 +689,14 @@ def test_nothing_overflows_at_ten_thousand_in_float32(function: Any, operands: A
         if curvature.requires_grad:
             curvature.backward()
             found += [x.grad for x in tensors if x.grad is not None]
-    for t in found:
-        assert t.dtype == np.float32
-        assert np.isfinite(t.data).all()
+    numbers = [t.data for t in found]
+    if function in (np.fmax, np.fmin):  # at a tie there is no second derivative
+        tie = operands[0] == operands[1]
+        assert np.isnan(numbers[3][tie]).all()
+        numbers[3:] = [second[~tie] for second in numbers[3:]]
+    for array in numbers:
+        assert array.dtype == np.float32
+        assert np.isfinite(array).all()
 
 
 # ---- where there is no derivative ---------------------------------------------------------------

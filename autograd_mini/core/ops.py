@@ -41,9 +41,12 @@ divide   = elementwise(np.true_divide, r"\frac{$a}{$b}", "$a / $b", a=lambda g, 
                                                                     b=lambda g, b, y: -g * y / b)
 negative = elementwise(np.negative,    r"-$x",           "-$x",     x=lambda g: -g)
 square   = elementwise(np.square,      r"{$x}^2",        "$x**2",   x=lambda g, x: g * (2 * x))
+# none of something infinite is nothing: a**0 is constant, also where a**(0 - 1) overflows
+none_of  = elementwise(lambda a, b: a * np.where(a == 0, 0, b), r"$a \odot $b", "$a * $b",
+                       name="none_of", a=lambda g, b: g * b, b=lambda g, a: g * a)
 # at a = 0 these take a**0 as the constant 1 and a**b as the constant 0, not 0 * inf
 power    = elementwise(np.power,       r"{$a}^{$b}",     "$a**$b",
-                       a=lambda g, a, b: g * (b * (a + ((a == 0) & (b == 0))) ** (b - 1)),
+                       a=lambda g, a, b: g * none_of(b, (a + ((a == 0) & (b == 0))) ** (b - 1)),
                        b=lambda g, a, y: g * y * np.log(np.ones_like(y) * (a + (a == 0))))
 
 # ---- functions of one number --------------------------------------------------------------------
@@ -55,17 +58,28 @@ log      = elementwise(np.log,         r"\log $x",       x=lambda g, x: g / x)
 tanh     = elementwise(np.tanh,        r"\tanh $x",      x=lambda g, y: g * (1 - np.square(y)))
 
 # ---- kinks and steps ----------------------------------------------------------------------------
-# At a tie both operands get half: a subgradient, and the same whichever comes first.
+# At a tie both operands get half: a subgradient, and the same whichever comes first.  It is the
+# slope of neither side, so a tie has no second derivative: nan, where a number would be invented.
 
-absolute = elementwise(np.absolute, r"|$x|", "np.abs", analytic=False,
-                       x=lambda g, x: g * np.sign(x))
+
+def jump(g: Array, at: Array) -> Array:
+    """The rule of a step: zero, and nan where the step is."""
+    return np.where(at, np.nan, np.zeros_like(g))
+
+
+slope    = elementwise(lambda x: np.sign(x), r"\mathrm{sgn} $x", "np.sign", name="sign",
+                       x=lambda g, x: jump(g, x == 0), analytic=False)
+larger   = elementwise(lambda a, b: np.where(a == b, 0.5, a > b).astype(np.result_type(a, b)),
+                       r"([$a > $b] + \tfrac12 [$a = $b])", "np.where($a == $b, 0.5, $a > $b)",
+                       name="larger", analytic=False, a=lambda g, a, b: jump(g, a == b),
+                                                      b=lambda g, a, b: jump(g, a == b))
+absolute = elementwise(np.absolute, r"|$x|", "np.abs",   analytic=False,
+                       x=lambda g, x: g * slope(x))
 sign     = elementwise(np.sign,     r"\mathrm{sgn} $x",  x=zero, analytic=False)
 maximum  = elementwise(np.maximum,  r"\max($a, $b)",     analytic=False,
-                       a=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)),
-                       b=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)))
+                       a=lambda g, a, b: g * larger(a, b), b=lambda g, a, b: g * larger(b, a))
 minimum  = elementwise(np.minimum,  r"\min($a, $b)",     analytic=False,
-                       a=lambda g, a, b: np.where(a == b, g / 2, g * (a < b)),
-                       b=lambda g, a, b: np.where(a == b, g / 2, g * (a > b)))
+                       a=lambda g, a, b: g * larger(b, a), b=lambda g, a, b: g * larger(a, b))
 
 zeros_like, ones_like = [
     primitive(number, numpy=function, name=function.__name__, kind="constant")(kernel)

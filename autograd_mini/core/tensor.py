@@ -54,9 +54,12 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
             if isinstance(x, Tensor):
                 arrays.append(x._array)
                 parents.append(x._node)
-            else:
-                arrays.append(x if x.__class__ in PLAIN else operand(x))
+            elif x.__class__ in PLAIN or operand(x) is x:
+                arrays.append(x)
                 parents.append(None)
+            else:  # once more, with what the border makes of it
+                known = [x if isinstance(x, Tensor) else operand(x) for x in operands]
+                return apply(primitive, tuple(known), statics)
         y = primitive.kernel(*arrays, **statics)
     except (ValueError, TypeError, IndexError) as error:
         raise explained(error, primitive, operands) from error
@@ -71,10 +74,8 @@ def apply(primitive: Primitive, operands: tuple[Any, ...], statics: dict[str, An
             statics = {**statics, "likes": Likes([Like(x.shape, x.dtype) for x in many])}
         node = Node(primitive, tuple(parents), saved, statics, y.shape, y.dtype)
     result = wrap(y, node)
-    if now.observers:
-        pairs = zip(operands, arrays, strict=True)
-        operands = tuple([x if isinstance(x, Tensor) else array for x, array in pairs])
-        tell("heard", primitive, operands, statics, result)
+    for observer in now.observers:
+        observer.heard(primitive, operands, statics, result)
     return result
 
 

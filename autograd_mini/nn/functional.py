@@ -251,7 +251,7 @@ def nll_loss(log_probabilities: Array, labels: Array, *, reduction: str = "mean"
     check(ops.are_probabilities, log_p, t)
     check(refuse_what_is_no_logarithm, log_p)
     if t.shape == log_p.shape:
-        return averaged(-np.sum(t * log_p, axis=-1), reduction)
+        return averaged(-np.sum(t * np.where(t == 0, 0, log_p), axis=-1), reduction)
     check(ops.checked_labels, log_p, t)
     flat = (t if capturing() else unwrapped(t)).reshape(-1)
     chosen = log_p.reshape((flat.size, log_p.shape[-1]))[np.arange(flat.size), flat]

@@ -219,8 +219,9 @@ def cross_entropy(logits: Array, labels: Array, *, reduction: str = "mean") -> A
     shifted = logits - max_along(logits, -1, True)
     log_total = np.log(sum_along(np.exp(shifted), -1, False))
     if soft:
-        distances = log_total[..., None] - shifted
-        return averaged(sum_along(as_floats(labels, logits) * distances, -1, False), reduction)
+        targets = as_floats(labels, logits)
+        distances = np.where(targets == 0, 0, log_total[..., None] - shifted)  # which may be inf
+        return averaged(sum_along(targets * distances, -1, False), reduction)
     flat = checked_labels(logits, labels).reshape(-1)
     chosen = as_rows(shifted)[np.arange(flat.size), flat].reshape(labels.shape)
     return averaged(log_total - chosen, reduction)
@@ -287,8 +288,9 @@ def binary_cross_entropy_with_logits(
     """
     refuse_other_shape(logits, targets)
     refuse_impossible_targets(targets)
-    losses = targets * softplus.kernel(-logits) + (1 - targets) * softplus.kernel(logits)
-    return averaged(losses, reduction)
+    yes = np.where(targets == 0, 0, softplus.kernel(-logits))  # which may be inf
+    no = np.where(targets == 1, 0, softplus.kernel(logits))
+    return averaged(targets * yes + (1 - targets) * no, reduction)
 
 
 @primitive(r"\mathrm{mask}($x)")
