@@ -56,7 +56,11 @@ SMOOTH: dict[str, Function] = {
 def test_right_gradient_passes_at_every_magnitude(name: str) -> None:
     for magnitude, dtype in itertools.product([1e-8, 1e-4, 1e-2, 1, 1e2, 1e4, 1e8], DTYPES):
         x = (np.random.default_rng(3).standard_normal(5) * magnitude).astype(dtype)
-        assert gradcheck(SMOOTH[name], x).ok, (magnitude, dtype)
+        report = gradcheck(SMOOTH[name], x)
+        hidden = "cannot be decided in float32" in report.findings[0].evidence
+        if name == "sum of softmax" and dtype == np.float32 and hidden:
+            continue  # it is zero: nothing that differences in float32 could tell from noise
+        assert report.ok, (magnitude, dtype)
 
 
 def network(W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
@@ -331,6 +335,77 @@ def test_small_noise_does_not_hide_a_right_or_a_wrong_gradient() -> None:
     double = through(lambda g: 2 * g)
     assert gradcheck(lambda x: np.sum(np.exp(x) + noise(x)), x).ok
     assert not gradcheck(lambda x: np.sum(np.exp(double(x)) + noise(x)), x)
+
+
+JUMPS = {
+    "floor": (lambda x: np.sum(np.floor(x)), [1.0], 1.0),
+    "floor beside a smooth element": (lambda x: np.sum(np.floor(x) * x), [1.0, 0.5], 1.0),
+    "ceil": (lambda x: np.sum(np.ceil(x)), [1.0], 1.0),
+    "a step with a slope": (lambda x: np.sum(x * (x >= 1)), [1.0], 1.0),
+    "a branch": (lambda x: np.sum(np.where(x > 1, 5 * x, x)), [1.0], 4.0),
+    "sign": (lambda x: np.sum(np.sign(x)), [0.0], 1.0),
+    "remainder": (lambda x: np.sum(x % 1.0), [2.0], 1.0),
+    "one value by itself": (lambda x: np.sum(np.where(x == 1, 5.0, x)), [1.0, 2.0], 4.0),
+    "a small one": (lambda x: np.sum(np.sin(x) + 1e-6 * (x > 1)), [1.0, 2.0], 1e-6),
+    "one of many": (lambda x: np.sum(x * np.floor(x)), [1.0, *np.linspace(0.1, 0.9, 400)], 1.0),
+}
+
+
+@pytest.mark.parametrize("factor", [0.0, 1.0, -3.0])
+@pytest.mark.parametrize("name", JUMPS)
+def test_a_jump_is_a_verdict_of_its_own_whatever_the_rule_says(name: str, factor: float) -> None:
+    f, x, size = JUMPS[name]
+    times = ag.elementwise(
+        lambda x: x, "$x", name="times", x=lambda g: factor * g
+    )  # a wrong rule but for 1
+    report = gradcheck(lambda x: f(times(x)), np.array(x))
+    assert not report
+    (finding,) = report.findings
+    assert finding.verdict == "jump"
+    assert finding.where == "x[0]"
+    assert f"f jumps by {size:.6g} at x[0]" in finding.evidence
+
+
+KINKS = {
+    "abs": (lambda x: np.sum(np.abs(x)), [0.0], 3.0),
+    "relu": (lambda x: np.sum(ag.relu(x)), [0.0], 2.0),
+    "a tie": (lambda x: np.max(x), [1.0, 1.0], 3.0),
+    "a bound": (lambda x: np.sum(np.clip(x, 0, 1)), [1.0], 2.0),
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_a_wrong_rule_at_a_kink_or_tie_is_wrong(name: str) -> None:
+    f, x, factor = KINKS[name]
+    beyond = ag.elementwise(lambda x: x, "$x", name="beyond", x=lambda g: g + factor)
+    assert only(f, np.array(x)).verdict == "kink"
+    assert only(lambda x: f(beyond(x)), np.array(x)).verdict == "wrong"
+
+
+def test_a_steep_root_is_no_jump() -> None:
+    assert only(lambda x: np.sum(np.abs(x) ** 0.1), np.array([1e-9])).verdict != "jump"
+
+
+def test_what_float32_hides_is_not_called_right() -> None:
+    x = np.array([1.0], np.float32)
+    small = only(lambda x: np.sum(x) * 1e-3 + 1e6, x)
+    assert small.verdict == "noisy"
+    assert "This cannot be decided in float32: f is 1e+06" in small.evidence
+    assert "use float64" in small.evidence
+    assert only(lambda x: np.sum(x) * 1e-3 + 1e6, x.astype(float)).verdict == "right"
+    assert only(lambda x: np.sum(ag.softmax(x)), np.array([1.0, 2.0])).verdict == "right"
+
+
+def test_an_error_of_a_hundredth_in_float32_is_wrong_or_cannot_be_decided() -> None:
+    off = ag.elementwise(
+        lambda x: np.sin(x), r"\sin $x", name="off", x=lambda g, x: g * np.cos(x) * 1.01
+    )
+    for scale in (1e-3, 1.0, 30.0):
+        x = np.array([0.3, 1.0], np.float32)
+        found = only(lambda x, scale=scale: np.sum(off(x)) + scale, x)
+        assert found.verdict in ("wrong", "noisy")
+        if scale <= 1:
+            assert found.verdict == "wrong"
 
 
 def test_function_too_large_beside_its_change_is_noisy() -> None:

@@ -23,6 +23,7 @@ Array = NDArray[Any]
 LARGEST_FULL = 256  # elements up to which each is checked by itself
 DIRECTIONS = 6  # random ones for larger inputs
 RIGHT_RATE = 1.25  # between 1, which a wrong gradient gives, and 2, which a right one gives
+STANDING = 4  # so many steps, each at most half the one before, over which a jump stays what it is
 
 
 def gradcheck(
@@ -57,8 +58,11 @@ def gradcheck(
         - ``right``: it agrees with differences of `f` to rounding;
         - ``wrong``: it does not, by so much, mostly there;
         - ``kink``: the slopes on both sides of the point differ, and autodiff's is between them;
+        - ``jump``: the value of `f` at the point is not the limit of its values beside it, so that
+          there is no derivative, whatever autodiff says;
         - ``noisy``: differences at falling steps do not settle, so that an error of a hundredth of
-          the largest element (in float32 a twentieth) could hide;
+          the largest element (in float32 a twentieth) could hide: because `f` is rough, or because
+          the rounding of its values alone hides as much, and the evidence says which;
         - ``not deterministic``: `f` gave two values at one point;
         - ``overflow``: NaN or infinity in the value of `f` or in the gradient.
 
@@ -164,6 +168,7 @@ class _Scalar:
         self.precision = max(
             float(np.finfo(a.dtype).eps) for a in (at_x, *arrays) if a.dtype.kind == "f"
         )
+        self.fine = self.precision < 1e-10
 
     def outputs(self, arrays: Sequence[Array]) -> Array:
         """What the function returns at copies of arrays."""
@@ -216,6 +221,13 @@ def refined(estimates: Sequence[Estimate], i: int) -> bool:
     )
 
 
+def gap(changes: Sequence[float], noise: float, steps: int = STANDING) -> float:
+    """How far a function jumps, which changes by so much over falling steps; 0 if it does not."""
+    last = changes[-steps:]
+    stands = len(last) == steps and max(last) - min(last) <= 0.1 * max(last)
+    return last[-1] if stands and min(last) > 20 * noise else 0.0
+
+
 class _Probe:
     """The remainder of Taylor's theorem along one direction in one input, at falling steps."""
 
@@ -238,6 +250,7 @@ class _Probe:
         x, precision = scalar.arrays[which], scalar.precision
         noise = 0.0
         changes: list[float] = []
+        above_and_below: list[tuple[float, float]] = []
         agreeing: list[int] = []
         size = float(np.max(np.abs(x[direction != 0])))
         for h in falling_steps(size, precision):
@@ -245,6 +258,7 @@ class _Probe:
                 self._remainder(scalar, which, gradient, step) for step in (h, -h)
             )
             changes += above[0], below[0]
+            above_and_below.append((above[0], below[0]))
             here = 4 * precision * max(scalar.magnitude, above[1], below[1])
             if up == down == noise == 0:
                 here = 0.0  # a function that does not vary has no rounding errors
@@ -259,8 +273,10 @@ class _Probe:
             if agrees(now) and 10 * now.error <= precision**0.25 * steep:
                 agreeing.append(len(self.steps) - 1)
                 sharp = precision ** (2 / 3) * max(abs(self.slope), 1e-3 * steep)
-                if now.error <= sharp and not whole:
+                stands = max(gap(side, noise, 2) for side in zip(*above_and_below, strict=True))
+                if now.error <= sharp and not whole and not stands:
                     break
+        self.gap = max(gap(side, noise) for side in zip(*above_and_below, strict=True))
         moving = [change for change in changes if change > 0]
         quantum = min(moving, default=0.0) if len(moving) < len(changes) else 0.0
         if quantum > 64 * precision * max(1.0, size):
@@ -303,7 +319,7 @@ class _Probe:
         return abs(self.defect.value)
 
     @property
-    def jump(self) -> float:
+    def bend(self) -> float:
         """By how much the slopes on both sides differ."""
         return abs(self.after.value - self.before.value)
 
@@ -312,7 +328,7 @@ class _Probe:
         """Whether the slopes on both sides differ, and autodiff's is one of them or between."""
         error = 10 * (self.after.error + self.before.error)
         low, high = sorted((self.after.value, self.before.value))
-        return self.jump > error and low - error <= 0 <= high + error
+        return self.bend > error and low - error <= 0 <= high + error
 
     @property
     def rate(self) -> float | None:
@@ -396,6 +412,9 @@ class _Judge:
         probes = [self.probe(direction) for direction in self.directions()]
         clear = [abs(p.numerical) for p in probes if p.defect.error <= 0.01 * abs(p.numerical)]
         scale = max([self.steep, *clear])
+        jumps = [p for p in probes if p.gap]
+        if jumps:
+            return self.jump(max(jumps, key=lambda p: p.gap))
         disagreeing = [p for p in probes if p.off > self.tolerance(p)]
         wrong = [p for p in disagreeing if p.refutes and not p.kink]
         if wrong:
@@ -408,14 +427,14 @@ class _Judge:
             if not whole:
                 disagreeing = []  # the remainder falls as it should: these are rounding errors
         rate = self.probe(self.random(), whole=True).rate
-        kinks = [p for p in probes if p.kink and p.jump > self.tolerance(p)]
+        kinks = [p for p in probes if p.kink and p.bend > self.tolerance(p)]
         if kinks:
-            return self.kink(max(kinks, key=lambda p: p.jump), rate)
+            return self.kink(max(kinks, key=lambda p: p.bend), rate)
         visible = max(0.01, 3 * self.scalar.precision**0.25) * scale  # a hundredth, or a twentieth
         unclear = [p for p in probes if not p.defect.error <= visible]
-        rounding = self.scalar.precision * self.scalar.magnitude
+        rounding = self.scalar.precision * self.scalar.magnitude if self.scalar.fine else 0.0
         if self.steep <= rounding and all(p.agrees for p in probes):
-            unclear = []  # the gradient is zero, but for the rounding of f
+            unclear = []  # zero, but for the rounding of f; in float32 that could be anything
         if disagreeing or unclear:
             return self.noisy(max(disagreeing + unclear, key=lambda p: p.defect.error), rate)
         worst = max(probes, key=lambda p: p.off)
@@ -524,7 +543,7 @@ class _Judge:
 
     def kink(self, worst: _Probe, rate: float | None) -> dict[str, Any]:
         """The slopes on both sides."""
-        worst = worst if self.each else self.located(worst, lambda p: p.jump)
+        worst = worst if self.each else self.located(worst, lambda p: p.bend)
         text = (
             f"{self.quantity}: f has a kink at {self.place(worst)}, or nearer than the finest step:"
             f" its slope is {worst.slope + worst.before.value:.6g} below and "
@@ -533,14 +552,33 @@ class _Judge:
         )
         return self.found("kink", worst, rate, text)
 
+    def jump(self, worst: _Probe) -> dict[str, Any]:
+        """By how much, and where."""
+        worst = worst if self.each else self.located(worst, lambda p: p.gap)
+        text = (
+            f"{self.quantity}: f jumps by {worst.gap:.6g} at {self.place(worst)}, between its "
+            f"value there and those beside it, to h = {worst.steps[-1]:.0e}. It has no derivative, "
+            f"and autodiff says {worst.slope:.6g}. Move the point away from it."
+        )
+        return self.found("jump", worst, None, text)
+
     def noisy(self, worst: _Probe, rate: float | None) -> dict[str, Any]:
         """The quotients that ought to agree."""
         some = [0, len(worst.steps) // 2, -1]
         quotients = [f"{worst.quotients[i]:.4g} at h = {worst.steps[i]:.0e}" for i in some]
+        hidden = min(noise / h for noise, h in zip(worst.noise, worst.steps, strict=True))
+        dtype = "float64" if self.scalar.fine else "float32"
+        why = "f is too rough to judge: check smooth parts of it"
+        rounding = self.scalar.precision * self.scalar.magnitude
+        if hidden > 0.1 * worst.defect.error or self.steep <= rounding:
+            why = (
+                f"This cannot be decided in {dtype}: f is {self.scalar.value:.3g}, and its "
+                f"rounding alone hides slopes up to {hidden:.1g}. Check a smaller part of it"
+            )
         text = (
             f"{self.quantity}: the differences along {self.place(worst)} do not settle: "
-            f"{', '.join(quotients)}; autodiff says {worst.slope:.4g}. f is too rough to judge, or "
-            f"too large beside its change: check smooth parts of it, or use float64."
+            f"{', '.join(quotients)}; autodiff says {worst.slope:.4g}. {why}"
+            f"{', or use float64' if dtype == 'float32' else ''}."
         )
         return self.found("noisy", worst, rate, text)
 
@@ -568,7 +606,7 @@ class GradcheckReport(Report):
     """
 
     header = ("gradient", "verdict", "difference", "worst at", "autodiff", "numerical", "rate")
-    marks = ("wrong", "kink", "noisy", "not deterministic", "overflow")
+    marks = ("wrong", "kink", "jump", "noisy", "not deterministic", "overflow")
 
     def __init__(self, findings: list[Finding], output: tuple[int, ...]) -> None:
         self.findings = findings
