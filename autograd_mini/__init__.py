@@ -30,6 +30,8 @@ from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_
 from .program import compile
 from .trace import Trace, debug, trace
 
+__version__ = "0.1.0"
+
 if TYPE_CHECKING:
     from . import check, data, nn, optim, training
     from .check.compare import compare

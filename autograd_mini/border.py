@@ -115,14 +115,3 @@ def from_another_library(x: Any) -> np.ndarray[Any, Any]:
             f"a {kind.__module__}.{kind.__name__} cannot be taken: {error}. Give an ndarray: "
             f"detached, in the memory of this machine, in a dtype that NumPy has"
         ) from error
-
-
-def without_rule(function: Any, method: str = "__call__") -> TypeError:
-    """What to say of a NumPy function that does not work on Tensors."""
-    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none before NumPy 2.1
-    name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
-    return TypeError(
-        f"{name}{'' if method == '__call__' else '.' + method} has no derivative here. Declare one "
-        f"(ag.elementwise, ag.primitive), write it in terms of other functions (ag.composite), or "
-        f"call it on t.detach() or t.data, where no gradient flows"
-    )

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 import autograd_mini as ag
-from autograd_mini import exchange, own_process
+from autograd_mini import __version__, exchange, own_process
 from autograd_mini.own_process import Outcome
 
 __all__ = ["main"]
@@ -136,6 +136,7 @@ def parser() -> argparse.ArgumentParser:
         description="Automatic differentiation that shows its work.",
         epilog=STATUSES,
     )
+    command.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subcommands = command.add_subparsers(metavar="COMMAND", required=True)
     demo = subcommands.add_parser(
         "demo",

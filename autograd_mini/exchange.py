@@ -30,10 +30,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .core.tensor import Tensor, described, unwrapped
+from .core.tensor import Tensor, unwrapped
 from .files import write_whole
 from .functional import pulled_back
 from .npz import array_of, declared_by, npz, refuse_other_packing
+from .refusals import described
 from .trace import Trace, bad, trace
 
 __all__ = [

@@ -19,9 +19,10 @@ from typing import Any
 import numpy as np
 
 from .border import as_array
-from .core.graph import Node, leading_to, listen, listening, newest_first, next_serial
+from .core.graph import Node, in_progress, leading_to, listen, listening, newest_first, next_serial
 from .core.primitive import primitive
-from .core.tensor import Tensor, backpropagate, cotangent_of, described, history, unwrapped, wrap
+from .core.tensor import Tensor, backpropagate, cotangent_of, history, unwrapped, wrap
+from .refusals import described, refuse_other_than_tensors
 
 Function = Callable[..., Any]
 
@@ -63,6 +64,8 @@ def gradients(y: Tensor, wrt: Any, gradient: Any = None, create_graph: bool = Fa
     Tensor([3., 3.], dtype=float64)
     """
     tensors = [wrt] if isinstance(wrt, Tensor) else list(wrt)
+    for tensor in (y, *tensors):
+        refuse_other_than_tensors("ag.gradients", tensor)
     found = pulled_back(y, tensors, gradient, create_graph)
     for tensor, cotangent in zip(tensors, found, strict=True):
         if cotangent is None:
@@ -70,7 +73,21 @@ def gradients(y: Tensor, wrt: Any, gradient: Any = None, create_graph: bool = Fa
                 f"the tensor {described(y)} was not computed from the tensor {described(tensor)}, "
                 f"so there is no gradient: was it computed again, or detached, on the way?"
             )
+    if create_graph:
+        with listen(recording=True):
+            found = [g if g is None or g.requires_grad else constant(g, *tensors) for g in found]
     return found[0] if isinstance(wrt, Tensor) else found
+
+
+def without_change(g: Any, i: int, likes: Any) -> Any:
+    """The rule of what does not depend on an operand."""
+    return np.zeros(likes[i].shape, likes[i].dtype)
+
+
+@primitive("$x", "$x", kind="copy", x=lambda g: g, tensors=without_change)
+def constant(x: Any, *tensors: Any) -> Any:
+    """The gradient of a linear function: its derivatives by these are known, and zero."""
+    return x.copy()
 
 
 def pulled_back(
@@ -164,13 +181,9 @@ def filled(found: Sequence[Tensor | None], tensors: Sequence[Tensor]) -> Iterato
         yield wrap(np.zeros_like(tensor._array)) if g is None else g
 
 
-#: The variables of functions that are being evaluated: what is computed inside can use them.
-IN_PROGRESS: set[Any] = set()
-
-
 def is_of_interest(node: Node) -> bool:
     """Whether somebody may want the gradient by a node: it is a leaf, or varied around this."""
-    return (node.primitive is None and node.tensor is not None) or node in IN_PROGRESS
+    return (node.primitive is None and node.tensor is not None) or node in in_progress
 
 
 class Evaluation:
@@ -189,11 +202,11 @@ class Evaluation:
             variables = {number: mapped(variable, args[number]) for number in numbers}
             places = [variables.get(i, variables.get(i - len(args), a)) for i, a in enumerate(args)]
             mine = {v._node for v in leaves(variables)}
-            IN_PROGRESS.update(mine)
+            in_progress.update(mine)
             try:
                 self.y = mapped(value, function(*places, **kwargs))
             finally:
-                IN_PROGRESS.difference_update(mine)
+                in_progress.difference_update(mine)
         self.values: list[Tensor] = list(leaves(self.y))
         if not self.values:
             raise TypeError(f"the function returned {self.y!r}, which holds no number")

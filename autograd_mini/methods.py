@@ -88,6 +88,10 @@ class Methods(Operand):
         """``np.round``."""
         return implementations[np.round](self, decimals=decimals)
 
+    def __round__(self, ndigits: int | None = None) -> Self:
+        """``np.round``: ``round(t, 3)``."""
+        return implementations[np.round](self, decimals=ndigits or 0)
+
     def cumsum(self, axis: int | None = None) -> Self:
         """``np.cumsum``: sums of the elements so far."""
         return implementations[np.cumsum](self, axis)

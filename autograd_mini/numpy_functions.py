@@ -41,15 +41,8 @@ from .core.ops import (
     zero,
 )
 from .core.primitive import composite, elementwise, implementations, primitive
-from .core.tensor import (
-    Tensor,
-    apply_binary,
-    described,
-    explained,
-    parameter_names,
-    unwrapped,
-    wrap,
-)
+from .core.tensor import Tensor, apply_binary, explained, parameter_names, unwrapped, wrap
+from .refusals import described
 
 LN_2, LN_10 = math.log(2), math.log(10)
 

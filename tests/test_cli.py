@@ -6,12 +6,14 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import autograd_mini as ag
 from autograd_mini import cli, exchange
 from autograd_mini.exchange import load_model, read_arrays, reference, write_arrays
 
@@ -454,3 +456,14 @@ def test_a_wrong_line_of_the_cpp_is_named(
 def test_the_model_in_the_documentation_is_that_of_the_example() -> None:
     (model,) = (block for block in blocks("python") if "def cost" in block)
     assert model.strip() in MODEL.read_text()
+
+
+def test_the_version_is_told_by_the_command_and_the_attribute() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "autograd_mini", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"autograd-mini {ag.__version__}\n"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", ag.__version__)

@@ -1,6 +1,7 @@
 """Derivatives of functions: values, structures, nesting, errors."""
 
 import functools
+import math
 import pickle
 from collections import namedtuple
 
@@ -204,7 +205,7 @@ def test_gradients_with_respect_to_intermediates_touch_no_grad():
     np.testing.assert_array_equal(dz.data, [6.0, 12.0])
     np.testing.assert_array_equal(dx.data, [18.0, 36.0])
     assert x.grad is None
-    assert z.grad is None
+    assert not hasattr(z, "grad")
 
 
 def test_gradients_of_something_else_are_an_error_that_names_it():
@@ -345,6 +346,34 @@ def test_hessians_by_nests_are_nests_of_nests():
     np.testing.assert_array_equal(H["b"]["b"], 16 * np.eye(2))
     both = ag.hessian(lambda a, b: a * b**2, (0, 1))(2.0, 3.0)
     assert [[float(h) for h in row] for row in both] == [[0.0, 6.0], [6.0, 4.0]]
+
+
+def test_the_second_derivative_of_a_linear_function_is_zero_on_tensors_too():
+    x = ag.Tensor([1.0, 2.0], requires_grad=True)
+    slope = ag.gradients(np.sum(3 * x), x, create_graph=True)
+    assert slope.tolist() == [3.0, 3.0]
+    assert ag.gradients(np.sum(slope), x).tolist() == [0.0, 0.0]
+    assert not ag.gradients(np.sum(3 * x), x).requires_grad
+
+
+@pytest.mark.parametrize("number", [float, math.sqrt, np.float64])
+def test_a_number_taken_out_of_what_is_differentiated_is_refused(number):
+    with pytest.raises(TypeError, match=r"would be a constant.*t\.detach\(\)|has a history"):
+        ag.grad(lambda x: number(np.sum(x)) * np.sum(x))(np.ones(2))
+    constant = ag.Tensor(4.0)
+    assert ag.grad(lambda x: float(constant) * x)(1.0) == 4.0
+    leaf = ag.Tensor(2.0, requires_grad=True)
+    assert float(ag.grad(lambda x: float(leaf**2) * x)(1.0)) == 4.0
+    assert ag.grad(lambda x: float(x.detach()) * x)(3.0) == 3.0
+
+
+def test_gradients_of_what_is_no_tensor_are_refused():
+    x = ag.Tensor(1.0, requires_grad=True)
+    for call in (lambda: ag.gradients(3, [x]), lambda: ag.gradients(2 * x, [4])):
+        with pytest.raises(TypeError, match=r"ag\.gradients takes Tensors, not int [34]"):
+            call()
+    with pytest.raises(TypeError, match=r"ag\.assign takes Tensors, not int 3"):
+        ag.assign(3, 4.0)
 
 
 # ---- what is made of a function -----------------------------------------------------------------

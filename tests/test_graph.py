@@ -72,8 +72,19 @@ def test_intermediate_results_get_no_gradient_unless_they_ask() -> None:
     z = y * y
     z.retain_grad()
     np.sum(z).backward()
-    assert y.grad is None
+    assert not hasattr(y, "grad")
     assert z.grad.tolist() == [1.0, 1.0]
+
+
+def test_the_gradient_of_a_result_is_refused_with_what_to_write() -> None:
+    W = leaf(np.ones((2, 3)))
+    with pytest.raises(AttributeError, match=r"computed by subtract.*ag\.no_grad\(\): W -= rate"):
+        for _ in range(2):  # the course's update, which rebinds
+            np.sum(W * W).backward()
+            W = W - 0.1 * W.grad
+    assert W.detach().grad is None
+    with pytest.raises(AttributeError, match="no attribute 'gard'"):
+        W.gard  # noqa: B018
 
 
 def test_a_retained_gradient_is_that_of_the_last_backward() -> None:
@@ -266,9 +277,10 @@ def test_gradients_share_memory_with_nothing(
     elif cotangent == "none":
         y, g = np.sum(y), None
     y.backward(g, create_graph=create_graph)
-    first = [t.grad for t in (a, b, y) if t.grad is not None]
+    tensors = [t for t in (a, b, y) if getattr(t, "grad", None) is not None]
+    first = [t.grad for t in tensors]
     y.backward(g, create_graph=create_graph)
-    arrays = [t.grad.data for t in (a, b, y) if t.grad is not None] + [t.data for t in first]
+    arrays = [t.grad.data for t in tensors] + [t.data for t in first]
     everything = [*arrays, a.data, b.data, y.data, np.asarray(g.data if g is not None else 0.0)]
     for i, one in enumerate(arrays):
         assert one.flags.owndata

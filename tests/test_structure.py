@@ -41,6 +41,7 @@ HOUSE = [
     "border",
     "core.primitive",
     "core.graph",
+    "refusals",
     "methods",
     "core.tensor",
     "core.ops",

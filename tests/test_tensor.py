@@ -683,3 +683,9 @@ def test_a_list_that_changes_later_does_no_harm() -> None:
     factors[0] = 99.0
     y.backward()
     assert x.grad.tolist() == [3.0, 4.0]
+
+
+def test_round_is_that_of_numpy() -> None:
+    x = ag.Tensor([1.2345, 2.5], requires_grad=True)
+    assert round(x, 3).tolist() == np.round(x.data, 3).tolist()
+    assert round(x).tolist() == [1.0, 2.0]

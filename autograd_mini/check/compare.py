@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.tensor import Tensor, described
+from ..core.tensor import Tensor
+from ..refusals import described
 from ..symbols import printable
 from ..trace import Trace, Value
 from .derivation import Derivation, Line

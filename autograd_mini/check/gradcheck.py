@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from autograd_mini.check.numerical import Estimate, Limit, falling_steps
 from autograd_mini.check.report import Report, plain
-from autograd_mini.core.tensor import Tensor, described, unwrapped
+from autograd_mini.core.tensor import Tensor, unwrapped
 from autograd_mini.functional import grad, value_and_grad
+from autograd_mini.refusals import described
 
 __all__ = ["GradcheckReport", "gradcheck"]
 

@@ -202,6 +202,8 @@ def no_grad() -> listen:
 
 
 writes = Writes(next_serial)
+#: Variables of functions that `functional` is just evaluating to differentiate them.
+in_progress: set[Node] = set()
 
 
 # ---- the chain rule -----------------------------------------------------------------------------

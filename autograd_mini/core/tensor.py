@@ -15,12 +15,22 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..border import NO_MASKS, PLAIN, as_array, operand, without_rule
+from ..border import NO_MASKS, PLAIN, as_array, operand
 from ..methods import Methods
+from ..refusals import (
+    described,
+    refuse_computed,
+    refuse_history,
+    refuse_other_than_tensors,
+    refuse_recorded,
+    refuse_varied,
+    without_gradient,
+    without_rule,
+)
 from .graph import Array, Node, listen, listening, newest_first, sweep, tell, writes
 from .primitive import Like, Likes, Primitive, implementations, primitive
 
@@ -38,7 +48,7 @@ def wrap(data: Any, node: Node | None = None) -> Tensor:
     tensor: Tensor = new(Tensor)
     tensor._array = data
     tensor._node = node
-    tensor.grad = tensor.name = None
+    tensor.name = None
     return tensor
 
 
@@ -93,7 +103,7 @@ def apply_unary(primitive: Primitive, x: Tensor) -> Tensor:
         y = np.asarray(y)
     tensor = new(Tensor)
     tensor._array = y
-    tensor._node = tensor.grad = tensor.name = None
+    tensor._node = tensor.name = None
     if parent is not None and now.recording and primitive.rules:
         keeps = primitive.keeps[True,]
         saved = keeps and keeps((None, data, y))
@@ -123,7 +133,7 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
         y = np.asarray(y)
     tensor = new(Tensor)
     tensor._array = y
-    tensor._node = tensor.grad = tensor.name = None
+    tensor._node = tensor.name = None
     if now.recording and primitive.rules and not (a_parent is None and b_parent is None):
         keeps = primitive.keeps[a_parent is not None, b_parent is not None]
         saved = keeps and keeps((None, a_data, b_data, y))
@@ -151,15 +161,6 @@ def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 # ---- errors -------------------------------------------------------------------------------------
 
 
-def described(operand: Any) -> str:
-    """An operand as an error message names it."""
-    shape = getattr(operand, "shape", None)
-    if shape is None:
-        return repr(operand)
-    name = getattr(operand, "name", None)
-    return f"{name + ' of ' if name else ''}shape {shape} {operand.dtype}"
-
-
 def explained(error: Exception, primitive: Primitive, operands: tuple[Any, ...]) -> Exception:
     """The same error, with the op and the names and shapes of its operands."""
     private = "._" in type(error).__module__  # NumPy's own kinds of TypeError take no message
@@ -167,37 +168,6 @@ def explained(error: Exception, primitive: Primitive, operands: tuple[Any, ...])
     error = kind(f"{primitive.name}({', '.join(map(described, operands))}): {error}")
     tell("failed", error, primitive.name, operands)
     return error
-
-
-def refuse_history(tensor: Tensor) -> None:
-    """Raise if a Tensor is recorded: a plain array would lose what it was computed from."""
-    if tensor._node is not None:
-        raise TypeError(
-            f"the tensor {described(tensor)} has a history, which np.array(t), arr[...] = t and "
-            f"arr.dot(t) would silently cut off. Write t.detach() or t.data for the numbers, "
-            f"np.stack([t, ...]) to join tensors; np.dot(arr, t), df.to_numpy() @ t and "
-            f"S.toarray() @ t keep the gradient"
-        )
-
-
-def refuse_computed(tensor: Tensor, what: str) -> None:
-    """Raise if a Tensor is not a leaf."""
-    if tensor._node is not None and tensor._node.primitive is not None:
-        raise RuntimeError(
-            f"{what} leaves only, and the tensor {described(tensor)} was computed by "
-            f"{tensor._node.primitive.name}: use t.copy(), or t.detach() to leave the graph"
-        )
-
-
-def refuse_recorded(*written: Any) -> None:
-    """Raise if one of the Tensors that take part in a write in place is recorded."""
-    for tensor in written if listening().recording else ():
-        if isinstance(tensor, Tensor) and tensor._node is not None:
-            raise RuntimeError(
-                f"writing in place would cut {described(tensor)} out of the graph. Build a new "
-                f"tensor: a = a + b, not a += b or out=a; np.where(mask, v, t) or np.stack of the "
-                f"parts, not t[...] = v. To update weights, write in `with ag.no_grad():`"
-            )
 
 
 # ---- writing in place ---------------------------------------------------------------------------
@@ -257,6 +227,7 @@ def assign(target: Tensor, value: Any, key: Any = ...) -> Tensor:
     >>> ag.assign(w, 5.0, key=0)
     Tensor([5., 2.], dtype=float64, requires_grad=True)
     """
+    refuse_other_than_tensors("ag.assign", target)
     key = tuple([unwrapped(i) for i in key]) if isinstance(key, tuple) else unwrapped(key)
     return write(target, assignment, (value,), {"key": key})
 
@@ -572,10 +543,18 @@ class Tensor(Methods):
 
     # -- gradients --
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:  # of the slots, only grad is not always set
+            if name == "grad" and (self._node is None or self._node.primitive is None):
+                return None
+            raise without_gradient(self, name)
+
     def retain_grad(self) -> None:
         """Have ``backward`` write ``grad`` on this tensor too, though it is not a leaf."""
         if self._node is None:
             raise RuntimeError(f"no gradient flows to the tensor {described(self)}")
+        self.grad = getattr(self, "grad", None)
         self._node.tensor = weakref.ref(self)
 
     def backward(self, gradient: Array = None, create_graph: bool = False) -> None:
@@ -617,6 +596,7 @@ class Tensor(Methods):
     # -- numbers, sequences, indices --
 
     def __float__(self) -> float:
+        refuse_varied(self)
         return float(self.item())
 
     def __int__(self) -> int:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.graph import listen
-from ..core.tensor import Tensor, assign, described
+from ..core.tensor import Tensor, assign
 from ..functional import pulled_back
 from ..nn.checks import needed_for, whole
+from ..refusals import described
 from .optimizers import POSITIVE, checked, listed
 
 Vector = NDArray[np.float64]

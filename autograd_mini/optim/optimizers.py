@@ -23,9 +23,10 @@ import numpy as np
 
 from ..core.graph import Array
 from ..core.primitive import Primitive, primitive
-from ..core.tensor import Tensor, assign, described, refuse_computed, write
+from ..core.tensor import Tensor, assign, write
 from ..nn.checks import is_read_only
 from ..nn.state import Stateful
+from ..refusals import described, refuse_computed
 
 # ---- what is checked ----------------------------------------------------------------------------
 

@@ -25,8 +25,9 @@ from .. import numpy_functions
 from ..core import ops
 from ..core.graph import listen, listening
 from ..core.primitive import Primitive
-from ..core.tensor import Tensor, assignment, described, unwrapped, wrap
+from ..core.tensor import Tensor, assignment, unwrapped, wrap
 from ..numpy_functions import LOOKING
+from ..refusals import described
 from ..trace import Observer, Source, called_from, same
 
 HERE = os.path.dirname(__file__)  # noqa: PTH120 - as in trace.py
@@ -370,7 +371,7 @@ class Capture(Observer):
         self.doubt = ""
         self._source: Source | None = None
         for tensor in [x for x in self._others.values() if isinstance(x, Tensor)]:
-            self.gradients[id(tensor)] = tensor, tensor.grad
+            self.gradients[id(tensor)] = tensor, getattr(tensor, "grad", None)
             self._others[id(tensor._array)] = tensor._array
             self.hold(tensor)
 
@@ -478,7 +479,7 @@ class Capture(Observer):
     def _operand(self, x: Any) -> Any:
         if isinstance(x, Tensor):
             if type(x) is Tensor:
-                self._strangers.append((weakref.ref(x), x.grad))
+                self._strangers.append((weakref.ref(x), getattr(x, "grad", None)))
                 self.hold(x)
             elif type(x) is not Captured:
                 raise ValueRead(

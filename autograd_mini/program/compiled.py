@@ -14,7 +14,8 @@ import numpy as np
 
 from ..core.graph import listen, listening
 from ..core.primitive import primitive
-from ..core.tensor import Tensor, described, ndarray, wrap
+from ..core.tensor import Tensor, ndarray, wrap
+from ..refusals import described
 from .capture import Capture, Same, Summary, Variable, array_of, frozen
 from .conditions import GONE, Code, Named, Search, conditions_of, is_ours, reachable
 from .link import CHANGED, Program, Writer, executed

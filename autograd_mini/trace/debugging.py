@@ -9,7 +9,8 @@ import numpy as np
 
 from ..core.graph import Node, listen
 from ..core.primitive import Primitive
-from ..core.tensor import Tensor, described, unwrapped
+from ..core.tensor import Tensor, unwrapped
+from ..refusals import described
 from .observer import Observer
 from .values import Source, called_from
 

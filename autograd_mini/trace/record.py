@@ -9,7 +9,8 @@ import numpy as np
 
 from ..core.graph import Node, leading_to, listen, listening, newest_first
 from ..core.primitive import Primitive
-from ..core.tensor import Tensor, backpropagate, described, history, unwrapped, wrap
+from ..core.tensor import Tensor, backpropagate, history, unwrapped, wrap
+from ..refusals import described
 from .graphs import array_of, inferred, kept_arrays, operand_shape, written_since
 from .observer import Observer
 from .origins import VIEWED, derived_from_others, same, views

@@ -1,0 +1,87 @@
+"""What is said where something cannot be done: what was wrong, and what to do instead."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .border import Operand
+from .core.graph import in_progress, listening, newest_first
+
+
+def described(operand: Any) -> str:
+    """An operand as an error message names it."""
+    shape = getattr(operand, "shape", None)
+    if shape is None:
+        return repr(operand)
+    name = getattr(operand, "name", None)
+    return f"{name + ' of ' if name else ''}shape {shape} {operand.dtype}"
+
+
+def without_rule(function: Any, method: str = "__call__") -> TypeError:
+    """What to say of a NumPy function that does not work on Tensors."""
+    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none before NumPy 2.1
+    name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
+    return TypeError(
+        f"{name}{'' if method == '__call__' else '.' + method} has no derivative here. Declare one "
+        f"(ag.elementwise, ag.primitive), write it in terms of other functions (ag.composite), or "
+        f"call it on t.detach() or t.data, where no gradient flows"
+    )
+
+
+def without_gradient(tensor: Any, name: str) -> AttributeError:
+    """What to say of an attribute that a Tensor has not: mostly the gradient of a result."""
+    if name != "grad":
+        return AttributeError(f"a Tensor has no attribute {name!r}")
+    return AttributeError(
+        f"the tensor {described(tensor)} was computed by {tensor._node.primitive.name}, and "
+        f"gradients are written on leaves. To update a weight and have a leaf again, write `with "
+        f"ag.no_grad(): W -= rate * W.grad`; for the gradient of what is computed, t.retain_grad() "
+        f"before backward, or ag.gradients"
+    )
+
+
+def refuse_history(tensor: Any) -> None:
+    """Raise if a Tensor is recorded: a plain array would lose what it was computed from."""
+    if tensor._node is not None:
+        raise TypeError(
+            f"the tensor {described(tensor)} has a history, which np.array(t), arr[...] = t and "
+            f"arr.dot(t) would silently cut off. Write t.detach() or t.data for the numbers, "
+            f"np.stack([t, ...]) to join tensors; np.dot(arr, t), df.to_numpy() @ t and "
+            f"S.toarray() @ t keep the gradient"
+        )
+
+
+def refuse_computed(tensor: Any, what: str) -> None:
+    """Raise if a Tensor is not a leaf."""
+    if tensor._node is not None and tensor._node.primitive is not None:
+        raise RuntimeError(
+            f"{what} leaves only, and the tensor {described(tensor)} was computed by "
+            f"{tensor._node.primitive.name}: use t.copy(), or t.detach() to leave the graph"
+        )
+
+
+def refuse_other_than_tensors(what: str, thing: Any) -> None:
+    """Raise if something is not a Tensor."""
+    if not isinstance(thing, Operand):
+        raise TypeError(f"{what} takes Tensors, not {type(thing).__name__} {thing!r:.80}")
+
+
+def refuse_varied(tensor: Any) -> None:
+    """Raise if a Tensor depends on what a function is just being differentiated by."""
+    if in_progress and tensor._node and not in_progress.isdisjoint(newest_first(tensor._node)):
+        raise TypeError(
+            f"float() of {described(tensor)}, by which this function is being differentiated, "
+            f"would be a constant: leave it a Tensor, and write np.sqrt(t) for math.sqrt(t). If a "
+            f"constant is meant, write t.detach()"
+        )
+
+
+def refuse_recorded(*written: Any) -> None:
+    """Raise if one of the Tensors that take part in a write in place is recorded."""
+    for tensor in written if listening().recording else ():
+        if getattr(tensor, "_node", None) is not None:
+            raise RuntimeError(
+                f"writing in place would cut {described(tensor)} out of the graph. Build a new "
+                f"tensor: a = a + b, not a += b or out=a; np.where(mask, v, t) or np.stack of the "
+                f"parts, not t[...] = v. To update weights, write in `with ag.no_grad():`"
+            )
