@@ -139,7 +139,7 @@ for _ufunc, *_templates in (
     (np.signbit, r"\mathrm{signbit}($x)"), (np.isnan, r"$x = \mathrm{nan}"),
     (np.isinf, r"|$x| = \infty"),          (np.isfinite, r"|$x| < \infty"),
 ):
-    elementwise(_ufunc, *_templates, analytic=False)
+    globals()[_ufunc.__name__] = elementwise(_ufunc, *_templates, analytic=False)
 # fmt: on
 
 

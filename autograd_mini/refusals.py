@@ -56,7 +56,8 @@ def refuse_computed(tensor: Any, what: str) -> None:
     if tensor._node is not None and tensor._node.primitive is not None:
         raise RuntimeError(
             f"{what} leaves only, and the tensor {described(tensor)} was computed by "
-            f"{tensor._node.primitive.name}: use t.copy(), or t.detach() to leave the graph"
+            f"{tensor._node.primitive.name}: t.detach() leaves the graph, t.copy() stays "
+            f"in it"
         )
 
 

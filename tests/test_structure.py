@@ -37,6 +37,7 @@ HOUSE = [
     "text",
     "npz",
     "signatures",
+    "travel",
     "memory",
     "border",
     "core.primitive",

@@ -93,7 +93,7 @@ for _ufunc, *_templates in (
     (np.less, "$a < $b", "($a < $b)"),     (np.less_equal, r"$a \le $b", "($a <= $b)"),
     (np.equal, "$a = $b", "($a == $b)"),   (np.not_equal, r"$a \ne $b", "($a != $b)"),
 ):
-    elementwise(_ufunc, *_templates, analytic=False)
+    globals()[_ufunc.__name__] = elementwise(_ufunc, *_templates, analytic=False)
 
 
 @primitive(r"[$condition]\, $a + [\lnot $condition]\, $b", numpy=np.where, kind="elementwise",

@@ -59,6 +59,7 @@ import numpy as np
 
 from ..border import Operand, as_array, operand
 from ..signatures import Signature
+from ..travel import Named
 
 Function = Callable[..., Any]
 Template = str | Callable[..., str]
@@ -123,7 +124,7 @@ class Keeps(dict[tuple[bool, ...], Any]):
         return result
 
 
-class Primitive:
+class Primitive(Named):
     """An op: how it is computed, how it is written, and its derivative by each operand.
 
     Made by `elementwise` and `primitive`; called like its kernel.  Called on arrays alone it *is*
@@ -248,6 +249,10 @@ class Primitive:
         look = operand if len(operands) > 1 else as_array  # see NEP 50
         arrays = [x if x.__class__ is np.ndarray else look(x) for x in operands]
         return self.kernel(*arrays, **statics)
+
+    def _homes(self) -> list[str | None]:
+        rules = [rule.function for rule in self.rules or () if rule]
+        return [getattr(function, "__module__", None) for function in (*rules, self.kernel)]
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"

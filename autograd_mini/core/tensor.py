@@ -158,6 +158,15 @@ def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
     return stand_in(*args, **kwargs)
 
 
+def arrived(array: Any, requires_grad: bool, name: str | None, grad: Tensor | None) -> Tensor:
+    """A leaf or constant that was copied or sent: it can be written, though its file cannot."""
+    if isinstance(array, ndarray) and not array.flags.writeable:
+        array = array.copy()
+    tensor = Tensor(array, requires_grad, name=name)
+    tensor.grad = grad
+    return tensor
+
+
 # ---- errors -------------------------------------------------------------------------------------
 
 
@@ -535,11 +544,10 @@ class Tensor(Methods):
     def __dlpack_device__(self) -> Any:
         return self._array.__dlpack_device__()
 
-    def __deepcopy__(self, memo: Any) -> Tensor:
-        refuse_computed(self, "copy.deepcopy copies")
-        copied = Tensor(self._read("copy").copy(), self.requires_grad, name=self.name)
-        copied.grad = None if self.grad is None else wrap(self.grad._array.copy())
-        return copied
+    def __reduce__(self) -> Any:
+        refuse_computed(self, "pickle and copy take")
+        grad = wrap(self.grad._read("copy").copy()) if isinstance(self.grad, Tensor) else self.grad
+        return arrived, (self._read("copy"), self.requires_grad, self.name, grad)
 
     # -- gradients --
 

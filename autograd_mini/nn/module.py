@@ -59,6 +59,19 @@ def refuse_computed_attributes(module: Module) -> None:
             )
 
 
+def without_history(thing: Any, around: tuple[Any, ...] = ()) -> Any:
+    """What a module remembers, as a copy has it: the numbers of results, but not their history."""
+    if is_computed(thing):
+        return thing.detach()
+    if type(thing) not in (list, tuple, dict) or any(thing is outer for outer in around):
+        return thing
+    old = [*(thing.values() if isinstance(thing, dict) else thing)]
+    new = [without_history(part, (*around, thing)) for part in old]
+    if all(a is b for a, b in zip(old, new, strict=True)):
+        return thing
+    return dict(zip(thing, new, strict=True)) if isinstance(thing, dict) else type(thing)(new)
+
+
 class Module(Stateful):
     """A function with parameters: the base of all layers and networks.
 
@@ -73,6 +86,9 @@ class Module(Stateful):
     - an attribute whose name begins with ``_`` is none of these, nor is a computed Tensor in a
       list or dict.  A computed Tensor that is an attribute of its own is refused where parameters
       are asked for: what shall be trained has no history, and what a call remembers has the ``_``.
+
+    A copy by ``copy.deepcopy`` or pickle has parameters of its own, and the numbers of what a call
+    remembers, of which nothing depends on them.
 
     Names are those of the attributes, with dots: ``"layers.0.weight"``.  What occurs twice is
     listed once, under its first name.
@@ -251,6 +267,17 @@ class Module(Stateful):
             if state.setdefault(name, tensor) is not tensor:
                 raise ValueError(f"{type(self).__name__} has two tensors of the name {name!r}")
         return state
+
+    # -- copies --
+
+    def __getstate__(self) -> dict[str, Any]:
+        refuse_computed_attributes(self)
+        return {name: without_history(part) for name, part in vars(self).items()}
+
+    def __copy__(self) -> Self:
+        twin = object.__new__(type(self))  # which shares all that this one has, histories too
+        vars(twin).update(vars(self))
+        return twin
 
     # -- how it looks --
 

@@ -16,6 +16,7 @@ from ..core.graph import listen, listening
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, ndarray, wrap
 from ..refusals import described
+from ..travel import decorated
 from .capture import Capture, Same, Summary, Variable, array_of, frozen
 from .conditions import GONE, Code, Named, Search, conditions_of, is_ours, reachable
 from .link import CHANGED, Program, Writer, executed
@@ -171,6 +172,9 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # programs are made where they run
+        return decorated(self, protocol, Compiled, self._function, self._copy, self._cache)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Replay the program for these arguments, or make it."""

@@ -36,6 +36,9 @@ class Debug(Observer):
             WeakKeyDictionary()
         )
 
+    def __reduce__(self) -> Any:
+        return Debug, ()  # what it knows of graphs is of those here
+
     def heard(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any, y: Any) -> None:
         """Complain of a result that is no number though the operands were."""
         source, _ = called_from()
