@@ -12,7 +12,7 @@ import numpy as np
 from ..core.tensor import Tensor
 from ..refusals import described
 from ..symbols import printable
-from ..trace import Trace, Value
+from ..trace import Linked, Trace, Value
 from .derivation import Derivation, Line
 from .judge import alike
 from .mistakes import KINDS
@@ -185,7 +185,7 @@ def compared(
 # ---- the report ---------------------------------------------------------------------------------
 
 
-class Comparison(Report):
+class Comparison(Linked, Report):
     """What `compare` found; True if all is right.
 
     Attributes

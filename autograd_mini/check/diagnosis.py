@@ -36,6 +36,9 @@ class Explanation(NamedTuple):
     edits: Edits = NO_EDITS
     factor: float = 1.0  # on the whole, if that is all
 
+    def __reduce__(self) -> Any:
+        return Explanation, (self.causes, self.sentence, NO_EDITS, self.factor)
+
 
 class Edited(NamedTuple):
     """What a gradient becomes with one mistake in its computation."""

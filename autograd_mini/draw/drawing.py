@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ..trace import Linked
+
 if TYPE_CHECKING:
     import os
     from pathlib import Path
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".svg", ".png", ".pdf", ".gv", ".dot", ".txt")
 
 
-class Drawing:
+class Drawing(Linked):
     """A picture of a computation; made by `draw`.
 
     A notebook shows it, ``print`` writes it as a tree of text, and `save` writes files.  Where

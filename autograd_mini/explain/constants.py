@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import itertools
 import linecache
 import math
 import operator
@@ -22,7 +21,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Primitive, implementations
 from ..symbols import Symbol, in_python, named
-from ..trace import Call, Derived, Pull, Trace, Value, same
+from ..trace import Call, Derived, Pull, Trace, Value, complement, same
 
 ARITHMETIC = ("a + b", "a - b", "a * b", "a / b")
 #: What an operator is: NumPy's function, and Python's for single numbers.
@@ -166,12 +165,10 @@ def running(call: Call) -> ast.AST | None:
     """
     if call.place is None:
         return None
-    code, offset = call.place
-    where = next(itertools.islice(code.co_positions(), offset // 2, None), (None,) * 4)
-    first, last, start, end = where
+    file, first, last, start, end = call.place.span
     if first is None or last is None or start is None or end is None:
         return None
-    lines = [linecache.getline(code.co_filename, i).encode() for i in range(first, last + 1)]
+    lines = [linecache.getline(file, i).encode() for i in range(first, last + 1)]
     lines[-1] = lines[-1][:end]
     lines[0] = lines[0][start:]
     text = b"".join(lines).decode(errors="replace")
@@ -364,7 +361,7 @@ class Spoken:
             case ast.BinOp(ast.Constant(value=1), ast.Sub(), ast.Name(id=name)):
                 y = self._named.get(name)
                 if y is not None and same(ops.subtract(1, y.array), x.array):
-                    self.derived[x] = Derived(lambda y: ops.subtract(1, y), y)
+                    self.derived[x] = Derived(complement, y)
                     return True
         return False
 
@@ -401,7 +398,7 @@ class Spoken:
                     value.name = name
                 case ast.BinOp(ast.Constant(value=1), ast.Sub(), ast.Name() as y) if data:
                     source = self._value(y, self.words.read(y) or symbol, dtype, data)
-                    value.derived = Derived(lambda y: ops.subtract(1, y), source)
+                    value.derived = Derived(complement, source)
                 case _:
                     self.symbols[value] = Symbol(
                         value.array, symbol.name, symbol.primitive, symbol.operands

@@ -13,14 +13,14 @@ import numpy as np
 from ..check.replay import Array
 from ..symbols import Symbol, latex_name, operands_first, write
 from ..text import clean, for_latex
-from ..trace import Value
+from ..trace import Linked, Value
 from .constants import Constant
 from .lines import Derivation, Line, Step
 
 SMALL = 9  # elements of an array that is shown in full
 
 
-class Explanation:
+class Explanation(Linked):
     r"""The lines of a run, forward and backward; made by `explain`.
 
     ``str()`` is plain text; a notebook shows LaTeX.

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..core.graph import listening
 from ..core.tensor import Tensor
+from ..trace import is_computed
 from .state import Stateful
 
 Found = tuple[str, Any]
@@ -28,13 +29,6 @@ def parts(thing: Any) -> Iterator[Found]:
     if isinstance(thing, list | tuple):
         return ((str(i), part) for i, part in enumerate(thing))
     return iter(())
-
-
-def is_computed(thing: Any) -> bool:
-    """Whether a thing is a Tensor with a history, and so not a leaf."""
-    return (
-        isinstance(thing, Tensor) and thing._node is not None and thing._node.primitive is not None
-    )
 
 
 def walk(thing: Any, name: str, seen: set[int]) -> Iterator[Found]:

@@ -9,7 +9,8 @@ record.  `debug` listens in the same way, and complains.
 from .debugging import bad, debug
 from .graphs import array_of
 from .observer import Observer
-from .origins import derived_from_others, same, views
+from .origins import complement, derived_from_others, same, views
+from .parcel import Linked, is_computed
 from .record import Trace, trace
 from .values import PACKAGE, Call, Derived, Failure, Pull, Scope, Source, Value, called_from
 
@@ -18,6 +19,7 @@ __all__ = [
     "Call",
     "Derived",
     "Failure",
+    "Linked",
     "Observer",
     "Pull",
     "Scope",
@@ -27,8 +29,10 @@ __all__ = [
     "array_of",
     "bad",
     "called_from",
+    "complement",
     "debug",
     "derived_from_others",
+    "is_computed",
     "same",
     "trace",
     "views",

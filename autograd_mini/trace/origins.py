@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -10,11 +11,19 @@ import numpy as np
 from ..core import ops
 from .values import Derived, Value
 
+
+def complement(x: Any) -> Any:
+    """1 - x."""
+    return ops.subtract(1, x)
+
+
+def negated(x: Any) -> Any:
+    """-x."""
+    return ops.negative(x)
+
+
 #: What users make of their data in plain NumPy, on the way into a formula.
-COMPUTED: tuple[Callable[[Any], Any], ...] = (
-    lambda x: ops.subtract(1, x),
-    lambda x: ops.negative(x),
-)
+COMPUTED: tuple[Callable[[Any], Any], ...] = (complement, negated)
 
 
 def derived_from_others(
@@ -97,14 +106,14 @@ def part_of(x: Any, whole: Any) -> Callable[[Any], Any] | None:
         ):
             continue
         simple = key[0] if len(key) == 1 else key
-        shape = x.shape
-
-        def made(y: Any) -> Any:
-            y = ops.getitem(y, key=simple) if key else y  # noqa: B023
-            return y if y.shape == shape else ops.reshape(y, shape=shape)  # noqa: B023
-
-        return made
+        return functools.partial(taken, key=simple if key else None, shape=x.shape)
     return None
+
+
+def taken(y: Any, key: Any, shape: tuple[int, ...]) -> Any:
+    """A part of an array, in a shape."""
+    y = y if key is None else ops.getitem(y, key=key)
+    return y if y.shape == shape else ops.reshape(y, shape=shape)
 
 
 def same(a: Any, b: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -14,10 +15,17 @@ from ..refusals import described
 from .graphs import array_of, inferred, kept_arrays, operand_shape, written_since
 from .observer import Observer
 from .origins import VIEWED, derived_from_others, same, views
+from .parcel import Linked
 from .values import NUMPY, PACKAGE, Call, Failure, Pull, Scope, Source, Value, called_from
 
+#: The attributes of a run that are the same in another process.
+KEPT = (
+    *("calls", "values", "pulls", "numbers", "result", "failure"),
+    *("_seeds", "_others", "_provisional", "_by_node"),
+)
 
-class Trace(Observer):
+
+class Trace(Linked, Observer):
     """The record of a run; made by `trace`.
 
     Attributes
@@ -49,7 +57,7 @@ class Trace(Observer):
         self._entered: dict[int, Scope] = {}  # the latest call of each module
         self._paths: dict[int, str] = {}
         self._others: list[Value] = []  # arrays that have names, of which parts occur
-        self._names: dict[int, str] = {}  # of the modules' arrays
+        self._held: dict[int, tuple[str, Tensor]] = {}  # by modules, with names: by their arrays
         self._provisional: set[Value] = set()  # those that have a name from there
         self._by_array: dict[int, Value] = {}
         self._by_node: dict[Node, Value] = {}
@@ -60,6 +68,33 @@ class Trace(Observer):
         self._failed: tuple[Exception, str, list[Any], tuple[Scope, ...]] | None = None
         self._overwritten: Value | None = None
         self._listen = listen(observer=self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._listen._states:
+            raise RuntimeError("this run is being recorded: copy it when its `with` has ended")
+        state = {name: getattr(self, name) for name in KEPT}
+        modules, entered = self._modules.values(), self._entered.values()
+        held = [(name, tensor, tensor.data) for name, tensor in self._held.values()]
+        return {**state, "modules": [*modules], "entered": [*entered], "held": held}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Trace.__init__(self)
+        modules, entered, held = [state.pop(name) for name in ("modules", "entered", "held")]
+        vars(self).update(state)
+        for name, tensor, array in held:
+            tensor._array = array  # the very array, which joblib sends twice
+            self._held[id(array)] = name, tensor
+        self._by_array = {id(value.live): value for value in self.values}
+        self._modules = {id(scopes[0].module): scopes for scopes in modules}
+        self._entered = {id(scope.module): scope for scope in entered}
+
+    def __copy__(self) -> Trace:
+        twin = super().__copy__()
+        for name, x in vars(self).items():
+            if isinstance(x, list | dict | set) and name != "result":
+                setattr(twin, name, copy.copy(x))
+        twin._listen = listen(observer=twin)
+        return twin
 
     @classmethod
     def of_graph(
@@ -430,7 +465,7 @@ class Trace(Observer):
             self._paths = {id(part): name for name, part in named.items()}
             for name, part in named.items():
                 if isinstance(part, Tensor):
-                    self._names.setdefault(id(part.data), name)
+                    self._held.setdefault(id(part.data), (name, part))
         kind = type(module).__name__
         scope = Scope(module, self._paths.get(id(module), kind if parent else ""), parent)
         if parent is None:
@@ -476,7 +511,7 @@ class Trace(Observer):
     def _add(self, thing: Any, kind: str, call: Call | None, written: bool = False) -> Value:
         """Enter a new value."""
         live, name = unwrapped(thing), getattr(thing, "name", None)
-        value = Value(live, kind, call, name or self._names.get(id(live)), written)
+        value = Value(live, kind, call, name or self._held.get(id(live), (None,))[0], written)
         if not name and value.name:
             self._provisional.add(value)
         return self._enter(value, thing._node if isinstance(thing, Tensor) else None)

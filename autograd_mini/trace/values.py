@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.primitive import Primitive
+from .parcel import Linked
 
 PACKAGE = os.path.dirname(os.path.dirname(__file__)) + os.sep  # noqa: PTH120 - pathlib is slow to import
 NUMPY = os.path.dirname(np.__file__) + os.sep  # noqa: PTH120
@@ -34,11 +36,36 @@ class Source(NamedTuple):
         return f"{os.path.basename(self.file)}:{self.line}"  # noqa: PTH119
 
 
+class Span(NamedTuple):
+    """The lines and columns of an instruction, as far as Python knows them."""
+
+    file: str
+    first: int | None
+    last: int | None
+    start: int | None
+    end: int | None
+
+    @property
+    def span(self) -> Span:
+        """The same: it has been found out."""
+        return self
+
+
 class Place(NamedTuple):
     """An instruction of the user's program, which Python knows the very columns of."""
 
     code: CodeType
     offset: int
+
+    @property
+    def span(self) -> Span:
+        """Where it stands."""
+        code, offset = self
+        found = next(itertools.islice(code.co_positions(), offset // 2, None), (None,) * 4)
+        return Span(code.co_filename, *found)
+
+    def __reduce__(self) -> Any:
+        return Span, (*self.span,)  # another process may not have the code
 
 
 def called_from() -> tuple[Source | None, Place | None]:
@@ -56,7 +83,7 @@ def called_from() -> tuple[Source | None, Place | None]:
     return Source(code.co_filename, frame.f_lineno), Place(code, frame.f_lasti)
 
 
-class Scope:
+class Scope(Linked):
     """One call of a module: the calls that happen in it belong together.
 
     Attributes
@@ -102,7 +129,7 @@ class Derived(NamedTuple):
     source: Value
 
 
-class Value:
+class Value(Linked):
     """An array that occurs in a run.
 
     Attributes
@@ -161,7 +188,7 @@ class Value:
         return f"<{self.kind} {self.name or ''}{' ' if self.name else ''}{self.shape} {self.dtype}>"
 
 
-class Call:
+class Call(Linked):
     """One call of a primitive in a run.
 
     Attributes
@@ -180,7 +207,7 @@ class Call:
         In a rule: the share of a gradient that this call helps to compute.
     source : Source or None
         The line of the user's program; for a rule, that of the forward call.
-    place : Place or None
+    place : Place, Span or None
         In a forward call: the instruction on that line.
     scopes : tuple of Scope
         The calls of modules in which it happened, the outermost first; for a rule, those of the
@@ -202,7 +229,7 @@ class Call:
         self.phase = phase
         self.pull = pull
         self.source = source
-        self.place: Place | None = None
+        self.place: Place | Span | None = None
         self.scopes: tuple[Scope, ...] = ()
         self.output: Value
 
@@ -219,7 +246,7 @@ class Call:
         return f"<{self.phase} call of {self.primitive.name} -> {self.output!r}>"
 
 
-class Pull:
+class Pull(Linked):
     """One share of a gradient: what a rule made of the gradient of a call's output.
 
     Attributes
