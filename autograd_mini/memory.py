@@ -107,6 +107,13 @@ def owner_of(array: Any) -> Any:
     return array
 
 
+def settled(array: Any) -> Any:
+    """An array that has arrived, in memory of arrays that can be written: if need be, a copy."""
+    if not isinstance(array, np.ndarray):
+        return array
+    return array if array.flags.writeable and owns_memory(owner_of(array)) else array.copy("K")
+
+
 def place_of(array: Any) -> tuple[Any, ...]:
     """Where the elements of an array lie: address, shape, strides, size; unknown if no ndarray."""
     if not isinstance(array, np.ndarray):

@@ -186,11 +186,10 @@ def test_the_lines_shown_are_those_that_the_tour_runs() -> None:
             assert ast.dump(ast.parse(line).body[0]) in statements
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["README.md"]
-    + [f"docs/{name}.md" for name in ("arrays", "compile", "networks", "seeing", "singular")],
-)
+PAGES = ("arrays", "compile", "networks", "processes", "seeing", "singular")
+
+
+@pytest.mark.parametrize("page", ["README.md", *[f"docs/{name}.md" for name in PAGES]])
 def test_the_examples_of_the_page_print_what_it_says(page: str) -> None:
     failed, tried = doctest.testfile(
         str(ROOT / page), module_relative=False, optionflags=doctest.ELLIPSIS

@@ -160,9 +160,7 @@ def called(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str
 
 def arrived(array: Any, requires_grad: bool, name: str | None, grad: Tensor | None) -> Tensor:
     """A leaf or constant that was copied or sent: it can be written, though its file cannot."""
-    if isinstance(array, ndarray) and not array.flags.writeable:
-        array = array.copy()
-    tensor = Tensor(array, requires_grad, name=name)
+    tensor = Tensor(settled(array), requires_grad, name=name)
     tensor.grad = grad
     return tensor
 

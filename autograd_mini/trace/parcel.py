@@ -18,6 +18,9 @@ from ..core.tensor import Tensor
 WEB = ("trace", "symbols", "check", "explain", "draw")  # whose objects are linked to others
 
 
+ATOMS = {type(None), bool, int, float, str}
+
+
 class Link(NamedTuple):
     """The place in the list of what stands here."""
 
@@ -76,6 +79,8 @@ class Rebuilding:
 
     def __call__(self, thing: Any) -> Any:
         """The thing, made again."""
+        if thing.__class__ in ATOMS:
+            return thing
         if id(thing) not in self._known:
             self._known[id(thing)] = thing, self._made(thing)
         return self._known[id(thing)][1]
@@ -132,17 +137,18 @@ def state_of(thing: Any) -> Any:
 
 def unpacked(parcel: list[tuple[Any, ...]]) -> Any:
     """The first thing of a list, linked again."""
-    things = [x[0] if len(x) == 1 else x[0].__new__(x[0], *x[1]) for x in parcel]
+    things = [
+        x[0].__new__(x[0], *x[1]) if len(x) > 1 else x[0] if x[0].base is None else x[0].copy("K")
+        for x in parcel  # arrays get memory of their own
+    ]
     part = Rebuilding(lambda x: things[x.number] if type(x) is Link else x)
     nodes: list[tuple[Node, Recorded]] = []
     last = []  # those that work something out
-    for thing, (*_, state) in zip(things, parcel, strict=True):
-        state = part(state)
-        if state is thing:
-            continue
+    for thing, (_, *made) in zip(things, parcel, strict=True):
+        state = part(made[-1]) if made else None
         if isinstance(state, Recorded):
             nodes.append((thing, state))
-        elif hasattr(thing, "__setstate__"):
+        elif made and hasattr(thing, "__setstate__"):
             last.append((thing, state))
         else:
             attributes, slots = state if isinstance(state, tuple) else (state, None)
