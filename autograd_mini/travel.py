@@ -59,14 +59,14 @@ def remade(held: Callable[[], Any]) -> Any:
 
 
 class Named:
-    """What is made once, and found by the name of a variable: copies of it are itself."""
+    """An op as it travels: it is found by the name of a variable, and copies of it are itself."""
 
-    def _homes(self) -> Iterable[str | None]:
-        """The modules in which it may have been made."""
-        raise NotImplementedError
+    kernel: Any
+    rules: Any
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        found = variable_of(self, self._homes())
+        functions = [*[rule.function for rule in self.rules or () if rule], self.kernel]
+        found = variable_of(self, [getattr(x, "__module__", None) for x in functions])
         if found is None:
             raise TypeError(
                 f"{self!r} cannot go to another process, which would have to find it by its name: "

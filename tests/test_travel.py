@@ -452,7 +452,7 @@ def test_a_result_says_what_to_do_instead(way: str, where: str) -> None:
         pytest.skip("shares what it holds")
     thing = {"alone": y, "in a list": [y], "in an optimiser's model": {"a": (y,)}}[where]
     with pytest.raises(
-        RuntimeError, match=r"leaves only.*computed by multiply.*t\.detach\(\) has its numbers"
+        RuntimeError, match=r"leaves only.*computed by multiply.*t\.detach\(\) leaves the graph"
     ):
         WAYS[way](thing)
     assert WAYS[way](y.detach()).tolist() == y.tolist()

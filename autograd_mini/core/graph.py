@@ -141,9 +141,6 @@ class listen(contextlib.ContextDecorator):  # noqa: N801 - used like a function
         self.observer = observer
         self._states: list[Listening] = []  # that this switch has made, and not taken back
 
-    def __reduce__(self) -> Any:
-        return listen, (self.recording, self.observer)  # what it has switched stays here
-
     def __enter__(self) -> Any:
         now = in_force(listening())
         state = Listening(True, (), self, now)

@@ -250,10 +250,6 @@ class Primitive(Named):
         arrays = [x if x.__class__ is np.ndarray else look(x) for x in operands]
         return self.kernel(*arrays, **statics)
 
-    def _homes(self) -> list[str | None]:
-        rules = [rule.function for rule in self.rules or () if rule]
-        return [getattr(function, "__module__", None) for function in (*rules, self.kernel)]
-
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 

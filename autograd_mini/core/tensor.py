@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..border import NO_MASKS, PLAIN, as_array, operand
+from ..memory import settled
 from ..methods import Methods
 from ..refusals import (
     described,
