@@ -11,7 +11,6 @@ are Tensors with a history.  Under `no_grad` nothing has.
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from types import MethodType
 from typing import Any
@@ -23,6 +22,7 @@ from .core.graph import Node, in_progress, leading_to, listen, listening, newest
 from .core.primitive import primitive
 from .core.tensor import Tensor, backpropagate, cotangent_of, history, unwrapped, wrap
 from .refusals import described, refuse_other_than_tensors
+from .travel import decorated
 
 Function = Callable[..., Any]
 
@@ -278,11 +278,8 @@ class Derivative:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else MethodType(self, instance)
 
-    def __reduce__(self) -> Any:
-        found: Any = sys.modules.get(self.__module__)
-        for name in getattr(self, "__qualname__", "").split("."):
-            found = getattr(found, name, None)
-        return self.__qualname__ if found is self else (Derivative, self.made)
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return decorated(self, protocol, Derivative, *self.made)
 
 
 def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
