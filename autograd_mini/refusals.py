@@ -28,10 +28,8 @@ def without_rule(function: Any, method: str = "__call__") -> TypeError:
     )
 
 
-def without_gradient(tensor: Any, name: str) -> AttributeError:
-    """What to say of an attribute that a Tensor has not: mostly the gradient of a result."""
-    if name != "grad":
-        return AttributeError(f"a Tensor has no attribute {name!r}")
+def without_gradient(tensor: Any) -> AttributeError:
+    """What to say of the gradient of a result, which nobody has asked for."""
     return AttributeError(
         f"the tensor {described(tensor)} was computed by {tensor._node.primitive.name}, and "
         f"gradients are written on leaves. To update a weight and have a leaf again, write `with "

@@ -15,7 +15,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def wrap(data: Any, node: Node | None = None) -> Tensor:
     tensor: Tensor = new(Tensor)
     tensor._array = data
     tensor._node = node
-    tensor.name = None
+    tensor._grad = tensor.name = None
     return tensor
 
 
@@ -104,7 +104,7 @@ def apply_unary(primitive: Primitive, x: Tensor) -> Tensor:
         y = np.asarray(y)
     tensor = new(Tensor)
     tensor._array = y
-    tensor._node = tensor.name = None
+    tensor._node = tensor._grad = tensor.name = None
     if parent is not None and now.recording and primitive.rules:
         keeps = primitive.keeps[True,]
         saved = keeps and keeps((None, data, y))
@@ -134,7 +134,7 @@ def apply_binary(primitive: Primitive, a: Any, b: Any) -> Tensor:
         y = np.asarray(y)
     tensor = new(Tensor)
     tensor._array = y
-    tensor._node = tensor.name = None
+    tensor._node = tensor._grad = tensor.name = None
     if now.recording and primitive.rules and not (a_parent is None and b_parent is None):
         keeps = primitive.keeps[a_parent is not None, b_parent is not None]
         saved = keeps and keeps((None, a_data, b_data, y))
@@ -407,12 +407,12 @@ class Tensor(Methods):
     Tensor([2., 4., 6.], dtype=float64)
     """
 
-    __slots__ = ("__weakref__", "_array", "_node", "grad", "name")
+    __slots__ = ("__weakref__", "_array", "_grad", "_node", "name")
     __pandas_priority__ = 5000  # with a Series or DataFrame on the left, operators come here
 
     _array: Any
     _node: Node | None
-    grad: Tensor | None
+    _grad: Tensor | None
     name: str | None
 
     def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Tensor:
@@ -429,7 +429,7 @@ class Tensor(Methods):
         data = as_array(data)
         self._array = data if dtype is None else data.astype(dtype, copy=False)
         self._node = None
-        self.grad = None
+        self._grad = None
         self.name = name
         self.requires_grad = requires_grad
 
@@ -550,18 +550,22 @@ class Tensor(Methods):
 
     # -- gradients --
 
-    if not TYPE_CHECKING:
+    @property
+    def grad(self) -> Tensor | None:
+        """What ``backward`` has found; see above."""
+        node = self._node
+        if self._grad is None and node and node.primitive and not node.tensor:
+            raise without_gradient(self)
+        return self._grad
 
-        def __getattr__(self, name: str) -> Any:  # of the slots, only grad is not always set
-            if name == "grad" and (self._node is None or self._node.primitive is None):
-                return None
-            raise without_gradient(self, name)
+    @grad.setter
+    def grad(self, gradient: Tensor | None) -> None:
+        self._grad = gradient
 
     def retain_grad(self) -> None:
         """Have ``backward`` write ``grad`` on this tensor too, though it is not a leaf."""
         if self._node is None:
             raise RuntimeError(f"no gradient flows to the tensor {described(self)}")
-        self.grad = getattr(self, "grad", None)
         self._node.tensor = weakref.ref(self)
 
     def backward(self, gradient: Array = None, create_graph: bool = False) -> None:
@@ -594,11 +598,11 @@ class Tensor(Methods):
             tensor = node.tensor and node.tensor()
             if tensor is None:
                 continue
-            if tensor.grad is not None and node.primitive is None:
+            if tensor._grad is not None and node.primitive is None:
                 tell("adding", node)
                 with listen(recording=create_graph):
-                    gradient = tensor.grad + gradient
-            tensor.grad = gradient
+                    gradient = tensor._grad + gradient
+            tensor._grad = gradient
 
     # -- numbers, sequences, indices --
 

@@ -82,7 +82,7 @@ def listed(parameters: Iterable[Tensor]) -> list[Tensor]:
 def with_gradients(parameters: list[Tensor]) -> list[tuple[int, Tensor, Tensor]]:
     """The place, parameter and gradient of all that have and want one; there must be one."""
     found = [
-        (i, p, p.grad) for i, p in enumerate(parameters) if p.grad is not None and p.requires_grad
+        (i, p, p._grad) for i, p in enumerate(parameters) if p._grad is not None and p.requires_grad
     ]
     if not found:
         raise RuntimeError(
@@ -220,7 +220,7 @@ class Optimizer(Stateful):
     def zero_grad(self) -> None:
         """Forget all gradients, so that the next ``backward`` does not add to them."""
         for parameter in self.parameters:
-            parameter.grad = None
+            parameter._grad = None
 
     def __repr__(self) -> str:
         settings = {"lr": self.lr, **self._hyperparameters}

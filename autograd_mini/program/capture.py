@@ -371,7 +371,7 @@ class Capture(Observer):
         self.doubt = ""
         self._source: Source | None = None
         for tensor in [x for x in self._others.values() if isinstance(x, Tensor)]:
-            self.gradients[id(tensor)] = tensor, getattr(tensor, "grad", None)
+            self.gradients[id(tensor)] = tensor, tensor._grad
             self._others[id(tensor._array)] = tensor._array
             self.hold(tensor)
 
@@ -479,7 +479,7 @@ class Capture(Observer):
     def _operand(self, x: Any) -> Any:
         if isinstance(x, Tensor):
             if type(x) is Tensor:
-                self._strangers.append((weakref.ref(x), getattr(x, "grad", None)))
+                self._strangers.append((weakref.ref(x), x._grad))
                 self.hold(x)
             elif type(x) is not Captured:
                 raise ValueRead(

@@ -126,8 +126,8 @@ def state_of(thing: Any) -> Any:
     """What is to be saved of a thing."""
     if is_computed(thing):  # its history is that of the run
         array = thing._read("copy")
-        grad = getattr(thing, "grad", None)
-        return None, {"_array": array, "_node": None, "grad": grad, "name": thing.name}
+        grad = thing._grad
+        return None, {"_array": array, "_node": None, "_grad": grad, "name": thing.name}
     if type(thing) is not Node:
         return thing.__getstate__()
     made_of = thing.primitive, thing.parents, thing.saved, thing.statics, thing.shape, thing.dtype
