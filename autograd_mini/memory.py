@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 import weakref
 from collections.abc import Callable
+from pathlib import Path
 from threading import RLock
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+PACKAGE = str(Path(__file__).parent)
 MOST = 100  # so many places of one memory are told apart, of more it counts as written as a whole
+
+
+def warn_of_kept_graph() -> None:
+    """Say that a running total of losses keeps the graph of each, once for each line."""
+    levels: Any = {"stacklevel": 5}
+    if sys.version_info >= (3, 12):
+        levels = {"skip_file_prefixes": (PACKAGE,)}
+    warnings.warn(
+        "a loss that has gone backward is used in a new computation, which keeps all that it was "
+        "computed from: for a running total write total += float(loss)",
+        UserWarning,
+        **levels,
+    )
 
 
 class Writes:

@@ -5,12 +5,14 @@ They take what that function takes, as far as it is supported, in the same order
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
 
 from .border import Operand
 from .core.primitive import implementations
+from .refusals import refuse_varied
 
 Axis = int | tuple[int, ...] | None
 
@@ -99,6 +101,17 @@ class Methods(Operand):
     def cumprod(self, axis: int | None = None) -> Self:
         """``np.cumprod``: products of the elements so far."""
         return implementations[np.cumprod](self, axis)
+
+    # -- numbers --
+
+    item: Callable[[], Any]
+
+    def __float__(self) -> float:
+        refuse_varied(self)
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
 
     # -- along axes --
 

@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 import tracemalloc
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,53 @@ def depth(repetitions: int) -> list[Row]:
     return rows
 
 
+# ---- what a running total keeps -----------------------------------------------------------------
+
+STEPS = 300
+
+
+def resident() -> int:
+    """Bytes of memory that this process has in use."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def kept_each_step(loss: Callable[[], Any], number: Callable[[Any], Any]) -> float:
+    """How much memory grows in a step of ``total = total + number(loss)``, in kB."""
+    total, before = 0.0, 0
+    for step in range(STEPS + 20):
+        if step == 20:
+            before = resident()
+        one = loss()
+        one.backward()
+        total = total + number(one)
+    return (resident() - before) / STEPS / 1e3
+
+
+def kept(repetitions: int) -> list[Row]:
+    """A running total of losses, as Tensors and as numbers: 128 examples of 100, 200 units."""
+    rng = np.random.default_rng(0)
+    weights, examples = rng.standard_normal((100, 200)), rng.standard_normal((128, 100))
+    W = ag.Tensor(weights, requires_grad=True)
+    losses: dict[str, Callable[[], Any]] = {
+        "autograd_mini": lambda: np.sum(np.tanh(examples @ W) ** 2)
+    }
+    if installed("torch"):
+        import torch
+
+        V, X = torch.tensor(weights, requires_grad=True), torch.tensor(examples)
+        losses["PyTorch"] = lambda: (torch.tanh(X @ V) ** 2).sum()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which is what the warning is about
+        rows = []
+        for library, loss in losses.items():
+            as_it_is = kept_each_step(loss, lambda one: one)
+            rows.append(Row("kept", f"{library}, total + loss", as_it_is, "kB/step"))
+            number = kept_each_step(loss, float)
+            rows.append(Row("kept", f"{library}, total + float(loss)", number, "kB/step", 1))
+        return rows
+
+
 # ---- importing ----------------------------------------------------------------------------------
 
 
@@ -273,9 +321,10 @@ def imports(repetitions: int) -> list[Row]:
 # ---- the table ----------------------------------------------------------------------------------
 
 PARTS: dict[str, Callable[[int], list[Row]]] = {
-    "chain": chain, "small": small, "large": large, "depth": depth, "import": imports,
+    "chain": chain, "small": small, "large": large, "depth": depth, "kept": kept,
+    "import": imports,
 }  # fmt: skip
-REPETITIONS = {"chain": 100, "small": 200, "large": 100, "depth": 100, "import": 40}
+REPETITIONS = {"chain": 100, "small": 200, "large": 100, "depth": 100, "kept": 1, "import": 40}
 
 
 def measure(

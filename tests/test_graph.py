@@ -9,6 +9,7 @@ import gc
 import itertools
 import sys
 import threading
+import warnings
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -85,6 +86,35 @@ def test_the_gradient_of_a_result_is_refused_with_what_to_write() -> None:
         W - 0.1 * W.grad
     assert W.detach().grad is None
     assert (W * 2).detach().grad is None
+
+
+def test_a_running_total_of_losses_is_warned_of_once_for_each_line() -> None:
+    W = leaf(np.ones(3))
+    total: Any = 0.0
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        for _ in range(3):
+            loss = np.sum(W**2)
+            loss.backward()
+            total = total + loss
+            line = sys._getframe().f_lineno - 1
+    (warning,) = caught
+    assert "write total += float(loss)" in str(warning.message)
+    assert (warning.filename, warning.lineno) == (__file__, line)
+    total.backward()  # a second time through all: nothing was released
+    assert W.grad.tolist() == [12.0] * 3
+
+
+def test_what_is_allowed_with_a_loss_is_not_warned_of() -> None:
+    W = leaf(np.ones(3))
+    loss = np.sum(W**2)
+    loss.backward(create_graph=True)
+    (loss + np.sum(W.grad**2)).backward()  # a penalty
+    again = np.sum(W**2)
+    again.backward()
+    with ag.no_grad():
+        again + 1.0
+    assert float(again) + again.item() == 6.0
 
 
 def test_a_retained_gradient_is_that_of_the_last_backward() -> None:

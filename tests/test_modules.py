@@ -403,3 +403,13 @@ def test_public_names_are_there_and_documented(module: Any) -> None:
         assert getattr(module, name).__doc__, name
     with pytest.raises(AttributeError, match="has no attribute 'Linaer'"):
         module.Linaer  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["modules", "parameters", "train", "state_dict", "named_modules"])
+def test_an_attribute_that_would_hide_a_method_is_refused_where_it_is_set(name: str) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            setattr(self, name, [nn.Linear(2, 2, rng=np.random.default_rng(0))])
+
+    with pytest.raises(AttributeError, match=rf"Net\.{name} is a method that every module has"):
+        Net()

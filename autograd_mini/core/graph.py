@@ -51,11 +51,15 @@ from typing import Any
 
 import numpy as np
 
-from ..memory import Writes
+from ..memory import Writes, warn_of_kept_graph
 
 Array = Any  # an ndarray, a Tensor or another library's array: whatever a rule is run on
 Wrap = Callable[[Any, "Node | None"], Any]
 next_serial = itertools.count().__next__
+
+
+def gone_backward() -> None:
+    """Stands in a node for the Tensor, if that has gone backward: its graph could be freed."""
 
 
 class Node:
@@ -81,6 +85,10 @@ class Node:
         self.dtype = dtype
         self.serial = next_serial()
         self.tensor: Callable[[], Any] | None = None  # weak: a Tensor that wants its .grad written
+        for parent in () if shape else parents:
+            if parent is not None and parent.tensor is gone_backward:
+                warn_of_kept_graph()
+                parent.tensor = None
 
 
 # ---- who is listening ---------------------------------------------------------------------------

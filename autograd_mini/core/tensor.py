@@ -28,11 +28,10 @@ from ..refusals import (
     refuse_history,
     refuse_other_than_tensors,
     refuse_recorded,
-    refuse_varied,
     without_gradient,
     without_rule,
 )
-from .graph import Array, Node, listen, listening, newest_first, sweep, tell, writes
+from .graph import Array, Node, gone_backward, listen, listening, newest_first, sweep, tell, writes
 from .primitive import Like, Likes, Primitive, implementations, primitive
 
 NO_STATICS: dict[str, Any] = {}
@@ -603,15 +602,10 @@ class Tensor(Methods):
                 with listen(recording=create_graph):
                     gradient = tensor._grad + gradient
             tensor._grad = gradient
+        if order[0].tensor is None and not create_graph:
+            order[0].tensor = gone_backward
 
     # -- numbers, sequences, indices --
-
-    def __float__(self) -> float:
-        refuse_varied(self)
-        return float(self.item())
-
-    def __int__(self) -> int:
-        return int(self.item())
 
     def __index__(self) -> int:
         return self._read("index").__index__()  # type: ignore[no-any-return]

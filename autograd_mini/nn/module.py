@@ -114,6 +114,14 @@ class Module(Stateful):
 
     training: bool = True
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name != "forward" and callable(getattr(Module, name, None)):
+            raise AttributeError(
+                f"{type(self).__name__}.{name} is a method that every module has: give the "
+                f"{kind_of(value)} another name, such as {name}_ or layers"
+            )
+        super().__setattr__(name, value)
+
     def forward(self, *inputs: Any, **options: Any) -> Any:
         """Compute the outputs; every subclass defines its own.
 
