@@ -664,3 +664,18 @@ def test_clipping_refuses_nonsense(clip: Any) -> None:
         clip([leaf([1.0])], 1.0)
     with pytest.raises(ValueError, match="the same tensor"):
         clip([w, w], 1.0)
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-4, 1.0, 300.0])
+@pytest.mark.parametrize("make", [optim.Adam, optim.RMSprop, optim.Adagrad, optim.SGD])
+def test_float16_takes_the_steps_of_float64_to_its_rounding(make: Any, size: float) -> None:
+    after = []
+    for dtype in (np.float16, np.float64):
+        w = ag.Tensor(np.ones(2, dtype), requires_grad=True)
+        optimiser = make([w], lr=0.01 / max(size, 1.0) if make is optim.SGD else 0.01)
+        for _ in range(3):
+            w.grad = ag.Tensor(np.full(2, size, np.float16).astype(dtype))
+            optimiser.step()
+        after.append(w.data)
+    assert after[0].dtype == np.float16
+    np.testing.assert_allclose(after[0], after[1], rtol=3e-3)

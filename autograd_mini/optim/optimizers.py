@@ -171,9 +171,10 @@ class Optimizer(Stateful):
         self._memories = [self._memory(parameter) for parameter in self.parameters]
 
     def _memory(self, parameter: Tensor) -> dict[str, Tensor]:
-        """What the rule keeps of one parameter."""
+        """What the rule keeps of one parameter: of float16, where squares overflow, in float32."""
+        dtype = np.result_type(parameter.dtype, np.float32)
         return {
-            name: Tensor(np.array(0) if name == "steps" else np.zeros_like(parameter.data))
+            name: Tensor(np.array(0) if name == "steps" else np.zeros_like(parameter.data, dtype))
             for name in self._rule.operands[3:]
         }
 
@@ -283,7 +284,7 @@ def rmsprop(
 ) -> Any:
     """Gradient descent by the gradient over its running root mean square."""
     gradient = decayed(gradient, parameter, weight_decay)
-    change = np.square(gradient, out=np.empty_like(parameter))
+    change = np.square(gradient, out=np.empty_like(square), dtype=square.dtype)
     change *= 1 - alpha
     square *= alpha
     square += change
@@ -303,7 +304,7 @@ def adagrad(
 ) -> Any:
     """Gradient descent by the gradient over the root of the sum of its squares."""
     gradient = decayed(gradient, parameter, weight_decay)
-    change = np.square(gradient, out=np.empty_like(parameter))
+    change = np.square(gradient, out=np.empty_like(square), dtype=square.dtype)
     square += change
     return scaled_step(parameter, gradient, square, float(rate), eps, change, out)
 
@@ -329,10 +330,10 @@ def adam(
         parameter = np.multiply(parameter, 1 - lr * weight_decay, out=out)
     else:
         gradient = decayed(gradient, parameter, weight_decay)
-    change = np.subtract(gradient, mean, out=np.empty_like(parameter))
+    change = np.subtract(gradient, mean, out=np.empty_like(square))
     change *= 1 - beta1
     mean += change
-    np.square(gradient, out=change)
+    np.square(gradient, out=change, dtype=square.dtype)
     change *= 1 - beta2
     square *= beta2
     square += change
