@@ -6,31 +6,47 @@ it, and ``backward`` writes the gradients of a scalar on the tensors that it was
 
 from typing import TYPE_CHECKING, Any
 
-from . import numpy_functions
-from .activations import (
-    elu,
-    gelu,
-    leaky_relu,
-    log_sigmoid,
-    log_softmax,
-    logsumexp,
-    relu,
-    sigmoid,
-    silu,
-    softmax,
-    softplus,
-)
+import numpy as np
+
+from . import activations, numpy_functions
+from .activations import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
+from .core import ops
 from .core.graph import no_grad
-from .core.primitive import Primitive, composite, elementwise, primitive
+from .core.primitive import Primitive, composite, elementwise, implementations, primitive
 from .core.tensor import Tensor, assign
 from .draw import Drawing, draw
 from .explain import explain, source
 from .explore import explore
 from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from .program import compile
+from .signatures import AlongAxes, Joining, OfOne, OfTwo
 from .trace import Trace, debug, trace
 
 __version__ = "0.1.0"
+
+# The common functions of NumPy under our own name: what `np.tanh` runs on a Tensor, with types that
+# say so.  NumPy's stubs say that ``np.tanh(t)`` is an ndarray.
+abs, sign, exp, log, sqrt, square, tanh = (
+    *(ops.absolute, ops.sign, ops.exp, ops.log, ops.sqrt, ops.square, ops.tanh),
+)
+sin, cos, tan = numpy_functions.sin, numpy_functions.cos, numpy_functions.tan
+arctan, expm1, log1p = numpy_functions.arctan, numpy_functions.expm1, numpy_functions.log1p
+maximum, minimum, where = ops.maximum, ops.minimum, ops.where
+sum, max, min = ops.reduce_sum, ops.reduce_max, ops.reduce_min
+mean: AlongAxes = implementations[np.mean]
+std: AlongAxes = implementations[np.std]
+var: AlongAxes = implementations[np.var]
+prod: AlongAxes = implementations[np.prod]
+clip: OfOne = implementations[np.clip]
+reshape: OfOne = implementations[np.reshape]
+concatenate: Joining = implementations[np.concatenate]
+stack: Joining = implementations[np.stack]
+matmul: OfTwo = implementations[np.matmul]
+dot: OfTwo = implementations[np.dot]
+elu: OfOne = activations.elu
+silu: OfOne = activations.silu
+gelu: OfOne = activations.gelu
+log_sigmoid: OfOne = activations.log_sigmoid
 
 if TYPE_CHECKING:
     from . import check, data, nn, optim, training
@@ -42,18 +58,26 @@ __all__ = [
     "Primitive",
     "Tensor",
     "Trace",
+    "abs",
+    "arctan",
     "assign",
     "check",
+    "clip",
     "compare",
     "compile",
     "composite",
+    "concatenate",
+    "cos",
     "data",
     "debug",
+    "dot",
     "draw",
     "elementwise",
     "elu",
+    "exp",
     "explain",
     "explore",
+    "expm1",
     "fit",
     "gelu",
     "grad",
@@ -63,24 +87,45 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "log",
+    "log1p",
     "log_sigmoid",
     "log_softmax",
     "logsumexp",
+    "matmul",
+    "max",
+    "maximum",
+    "mean",
+    "min",
+    "minimum",
     "nn",
     "no_grad",
     "numpy_functions",
     "optim",
     "primitive",
+    "prod",
     "relu",
+    "reshape",
     "sigmoid",
+    "sign",
     "silu",
+    "sin",
     "softmax",
     "softplus",
     "source",
+    "sqrt",
+    "square",
+    "stack",
+    "std",
+    "sum",
+    "tan",
+    "tanh",
     "trace",
     "training",
     "value_and_grad",
+    "var",
     "vjp",
+    "where",
 ]
 
 

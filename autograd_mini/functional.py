@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from types import MethodType
-from typing import Any
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 import numpy as np
 
@@ -25,8 +25,18 @@ from .refusals import described, refuse_other_than_tensors
 from .travel import decorated
 
 Function = Callable[..., Any]
+X = TypeVar("X", bound=Any)
+P = ParamSpec("P")
 
 
+@overload
+def gradients(
+    y: Tensor, wrt: Tensor, gradient: Any = None, create_graph: bool = False
+) -> Tensor: ...
+@overload
+def gradients(
+    y: Tensor, wrt: Sequence[Tensor], gradient: Any = None, create_graph: bool = False
+) -> list[Tensor]: ...
 def gradients(y: Tensor, wrt: Any, gradient: Any = None, create_graph: bool = False) -> Any:
     """The gradients of a tensor with respect to any tensors that it was computed from.
 
@@ -75,19 +85,15 @@ def gradients(y: Tensor, wrt: Any, gradient: Any = None, create_graph: bool = Fa
             )
     if create_graph:
         with listen(recording=True):
-            found = [g if g is None or g.requires_grad else constant(g, *tensors) for g in found]
+            found = [g if g is None or g.requires_grad else constant(g, tensors) for g in found]
     return found[0] if isinstance(wrt, Tensor) else found
 
 
-def without_change(g: Any, i: int, likes: Any) -> Any:
-    """The rule of what does not depend on an operand."""
-    return np.zeros(likes[i].shape, likes[i].dtype)
-
-
-@primitive("$x", "$x", kind="copy", x=lambda g: g, tensors=without_change)
-def constant(x: Any, *tensors: Any) -> Any:
-    """The gradient of a linear function: its derivatives by these are known, and zero."""
-    return x.copy()
+def constant(g: Any, tensors: Sequence[Tensor]) -> Any:
+    """The gradient of a linear function, of which the derivatives by these are known: zero."""
+    for tensor in tensors:
+        g = np.where(False, np.sum(tensor), g)
+    return g
 
 
 def pulled_back(
@@ -282,6 +288,12 @@ class Derivative:
         return decorated(self, protocol, Derivative, *self.made)
 
 
+@overload
+def value_and_grad(
+    function: Callable[Concatenate[X, P], Any], argnums: Literal[0] = 0
+) -> Callable[Concatenate[X, P], tuple[Any, X]]: ...
+@overload
+def value_and_grad(function: Function, argnums: int | Sequence[int]) -> Function: ...
 def value_and_grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that computes a scalar function's value and gradient at once.
 
@@ -330,6 +342,12 @@ def value_and_gradient(run: Evaluation) -> tuple[Any, Any]:
     return run.out()(y), run.gradients([y], [None])
 
 
+@overload
+def grad(
+    function: Callable[Concatenate[X, P], Any], argnums: Literal[0] = 0
+) -> Callable[Concatenate[X, P], X]: ...
+@overload
+def grad(function: Function, argnums: int | Sequence[int]) -> Function: ...
 def grad(function: Function, argnums: int | Sequence[int] = 0) -> Function:
     """The function that computes the gradient of a scalar function.
 

@@ -1312,14 +1312,6 @@ FURTHER_ROWS = [
         linear=True,
         x=lambda g, x: g,
     ),
-    row(
-        functional.constant,
-        lambda x, *tensors: x + 0,
-        ((REAL, (2, 3)), (REAL, (2,))),
-        ((REAL, ()), (REAL, (2,)), (REAL, ())),
-        x=lambda g, x, *tensors: g,
-        tensors=lambda g, x, *tensors: [0 * t for t in tensors],
-    ),
 ]
 
 CASES = [*CORE_ROWS, *NN_ROWS, *IMAGE_ROWS, *FURTHER_ROWS]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import math
+import runpy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -395,3 +397,19 @@ def test_what_is_made_of_a_function_has_its_name_its_docstring_and_its_signature
         made = make(cost)
         assert (made.__name__, made.__doc__) == ("cost", "What it costs.")
         assert inspect.signature(made) == inspect.signature(cost)
+
+
+def test_the_program_that_type_checkers_read_runs() -> None:
+    runpy.run_path(str(Path(__file__).with_name("typed_program.py")))
+
+
+def test_functions_under_our_own_name_are_those_that_numpys_names_run() -> None:
+    for name in ("tanh", "exp", "where", "sum", "mean", "std", "concatenate", "stack", "matmul"):
+        function = getattr(ag, name)
+        own = getattr(np, name)
+        x = ag.Tensor(np.ones((2, 2)), requires_grad=True)
+        arguments = {"where": (x > 0, x, x), "concatenate": ([x, x],), "stack": ([x, x],)}
+        arguments["matmul"] = (x, x)
+        found, right = (f(*arguments.get(name, (x,))) for f in (function, own))
+        assert found._node.primitive is right._node.primitive
+        np.testing.assert_array_equal(found.data, right.data)

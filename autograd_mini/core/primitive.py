@@ -53,15 +53,16 @@ from functools import cached_property
 from itertools import accumulate
 from operator import itemgetter
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
 from ..border import Operand, as_array, operand
-from ..signatures import Signature
+from ..signatures import Called, Signature
 from ..travel import Named
 
 Function = Callable[..., Any]
+F = TypeVar("F", bound=Function)
 Template = str | Callable[..., str]
 RESERVED = ("g", "y", "like", "likes", "i")
 OUTPUT = -1  # where Node.saved holds the output, behind the operands
@@ -124,7 +125,7 @@ class Keeps(dict[tuple[bool, ...], Any]):
         return result
 
 
-class Primitive(Named):
+class Primitive(Named, Called):
     """An op: how it is computed, how it is written, and its derivative by each operand.
 
     Made by `elementwise` and `primitive`; called like its kernel.  Called on arrays alone it *is*
@@ -238,17 +239,19 @@ class Primitive(Named):
             )
         return {**self.defaults, **statics}
 
-    def __call__(self, *operands: Any, **statics: Any) -> Any:
-        """Run the kernel, and record the call if a Tensor is among the operands."""
-        if len(operands) < self.least:
-            named = [name for name in self.operands[len(operands) :] if name in statics]
-            operands += tuple([statics.pop(name) for name in named])
-        for x in operands:
-            if isinstance(x, Operand):
-                return x._apply(self, operands, statics)
-        look = operand if len(operands) > 1 else as_array  # see NEP 50
-        arrays = [x if x.__class__ is np.ndarray else look(x) for x in operands]
-        return self.kernel(*arrays, **statics)
+    if not TYPE_CHECKING:  # where it is what Called says
+
+        def __call__(self, *operands: Any, **statics: Any) -> Any:
+            """Run the kernel, and record the call if a Tensor is among the operands."""
+            if len(operands) < self.least:
+                named = [name for name in self.operands[len(operands) :] if name in statics]
+                operands += tuple([statics.pop(name) for name in named])
+            for x in operands:
+                if isinstance(x, Operand):
+                    return x._apply(self, operands, statics)
+            look = operand if len(operands) > 1 else as_array  # see NEP 50
+            arrays = [x if x.__class__ is np.ndarray else look(x) for x in operands]
+            return self.kernel(*arrays, **statics)
 
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
@@ -387,7 +390,7 @@ def primitive(
     return declare
 
 
-def composite(*numpy: Function) -> Callable[[Function], Any]:
+def composite(*numpy: Function) -> Callable[[F], F]:
     """Let Tensors run NumPy's functions ``numpy`` by the decorated one, written in other ops.
 
     It takes the parameters that NumPy's function has, in the same order, as far as they are
@@ -413,7 +416,7 @@ def composite(*numpy: Function) -> Callable[[Function], Any]:
     array([-1.,  1.,  0.])
     """
 
-    def declare(function: Function) -> Any:
+    def declare(function: F) -> F:
         implementations.update(dict.fromkeys(numpy, function))
         return function
 

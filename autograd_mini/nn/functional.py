@@ -6,7 +6,7 @@ A loss is a function of outputs and targets.  Classes are on the last axis.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -27,9 +27,13 @@ from ..core.graph import Array
 from ..core.ops import tanh
 from ..core.tensor import Tensor, unwrapped
 from ..program.capture import capturing, check
+from ..signatures import O
 from . import init, ops
 from .convolution import avg_pool2d, conv2d, max_pool2d
 from .ops import averaged, binary_cross_entropy_with_logits, cross_entropy
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "avg_pool2d",
@@ -56,6 +60,12 @@ __all__ = [
 ]
 
 
+@overload
+def linear(x: O, weight: Any, bias: Array = ...) -> O: ...
+@overload
+def linear(x: Any, weight: O, bias: Array = ...) -> O: ...
+@overload
+def linear(x: ArrayLike, weight: ArrayLike, bias: Array = ...) -> NDArray[Any]: ...
 def linear(x: Array, weight: Array, bias: Array = None) -> Array:
     """A layer of affine functions, ``x @ weight.T + bias``.
 
@@ -142,6 +152,14 @@ def dropout(x: Array, p: float, *, training: bool, rng: np.random.Generator) -> 
 # ---- losses -------------------------------------------------------------------------------------
 
 
+@overload
+def binary_cross_entropy(probabilities: O, targets: Any, *, reduction: str = ...) -> O: ...
+@overload
+def binary_cross_entropy(probabilities: Any, targets: O, *, reduction: str = ...) -> O: ...
+@overload
+def binary_cross_entropy(
+    probabilities: ArrayLike, targets: ArrayLike, *, reduction: str = ...
+) -> NDArray[Any]: ...
 def binary_cross_entropy(probabilities: Array, targets: Array, *, reduction: str = "mean") -> Array:
     r"""The logistic loss of probabilities.
 
@@ -214,6 +232,14 @@ def refuse_what_is_no_logarithm(log_p: Array) -> None:
         )
 
 
+@overload
+def nll_loss(log_probabilities: O, labels: Any, *, reduction: str = ...) -> O: ...
+@overload
+def nll_loss(log_probabilities: Any, labels: O, *, reduction: str = ...) -> O: ...
+@overload
+def nll_loss(
+    log_probabilities: ArrayLike, labels: ArrayLike, *, reduction: str = ...
+) -> NDArray[Any]: ...
 def nll_loss(log_probabilities: Array, labels: Array, *, reduction: str = "mean") -> Array:
     r"""The negative logarithm of the probability of the right class.
 
@@ -258,6 +284,12 @@ def nll_loss(log_probabilities: Array, labels: Array, *, reduction: str = "mean"
     return averaged(-chosen.reshape(t.shape), reduction)
 
 
+@overload
+def mse_loss(outputs: O, targets: Any, *, reduction: str = ...) -> O: ...
+@overload
+def mse_loss(outputs: Any, targets: O, *, reduction: str = ...) -> O: ...
+@overload
+def mse_loss(outputs: ArrayLike, targets: ArrayLike, *, reduction: str = ...) -> NDArray[Any]: ...
 def mse_loss(outputs: Array, targets: Array, *, reduction: str = "mean") -> Array:
     """The squared error, ``(outputs - targets) ** 2``; no factor of one half.
 

@@ -135,13 +135,13 @@ class Module(Stateful):
             f"`def forward(self, x): ...`"
         )
 
-    def __call__(self, *inputs: Any, **options: Any) -> Any:
+    def __call__(self, *inputs: Any, **options: Any) -> Tensor:
         """What ``forward`` makes of the inputs; observers are told which calls belong to it."""
         observers = listening().observers
         for observer in observers:
             observer.entering(self, self._walk())
         try:
-            return self.forward(*inputs, **options)
+            return self.forward(*inputs, **options)  # type: ignore[no-any-return]
         except Exception as error:
             for observer in observers:
                 observer.failed(error, type(self).__name__, inputs)
