@@ -11,6 +11,7 @@ import math
 
 import numpy as np
 
+from .border import as_array
 from .core.graph import Array
 from .core.ops import Axis, max_along, reduce_sum, restored, sum_along
 from .core.primitive import primitive
@@ -228,6 +229,7 @@ def elu(x: Array, alpha: float = 1.0) -> Array:
     >>> x.grad
     Tensor([0., 1., 1.], dtype=float64)
     """
+    x = as_array(x)
     positive = np.greater(x, 0)
     return np.where(positive, x, alpha * np.expm1(np.where(positive, 0, x)))
 
@@ -256,6 +258,7 @@ def silu(x: Array) -> Array:
     >>> x.grad
     Tensor([0. , 0.5, 1. ], dtype=float64)
     """
+    x = as_array(x)
     return np.multiply(x, sigmoid(x))
 
 
@@ -287,6 +290,7 @@ def gelu(x: Array) -> Array:
     >>> x.grad
     Tensor([0. , 0.5, 1. ], dtype=float64)
     """
+    x = as_array(x)
     z = math.sqrt(2 / math.pi) * np.multiply(x, 1 + 0.044715 * np.square(x))
     return np.multiply(x, sigmoid(2 * z))
 
@@ -308,4 +312,4 @@ def log_sigmoid(x: Array) -> Array:
     >>> ag.log_sigmoid(np.array([-1e4, 0.0, 1e4]))
     array([-1.00000000e+04, -6.93147181e-01, -0.00000000e+00])
     """
-    return -softplus(np.negative(x))
+    return -softplus(np.negative(as_array(x)))

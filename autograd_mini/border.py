@@ -78,7 +78,7 @@ def as_array(x: Any) -> Any:
     if isinstance(x, Operand):
         return x
     x = x if x.__class__ is np.ndarray else operand(x)
-    if x is None or isinstance(x, np.generic) or not hasattr(x, "ndim"):
+    if isinstance(x, np.generic) or not hasattr(x, "ndim"):
         x = np.asarray(x)
     return of_numbers(x) if isinstance(x, np.ndarray) else x
 
@@ -86,7 +86,8 @@ def as_array(x: Any) -> Any:
 def of_numbers(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """The same array, if it holds numbers."""
     if array.dtype.kind not in "biufc":
-        raise TypeError(f"a Tensor holds numbers, not dtype {array.dtype}: {array!r:.80}")
+        what = array[()] if array.ndim == 0 else array
+        raise TypeError(f"a Tensor holds numbers, not dtype {array.dtype}: {what!r:.80}")
     return array
 
 

@@ -413,3 +413,32 @@ def test_functions_under_our_own_name_are_those_that_numpys_names_run() -> None:
         found, right = (f(*arguments.get(name, (x,))) for f in (function, own))
         assert found._node.primitive is right._node.primitive
         np.testing.assert_array_equal(found.data, right.data)
+
+
+WRONG_KINDS: dict[str, Any] = {
+    "elu": (lambda: ag.elu(None), "a Tensor holds numbers, not dtype object: None"),
+    "silu": (lambda: ag.silu("a"), "a Tensor holds numbers, not dtype <U1"),
+    "gelu": (lambda: ag.gelu("a"), "a Tensor holds numbers, not dtype <U1"),
+    "log_sigmoid": (lambda: ag.log_sigmoid({}), "a Tensor holds numbers, not dtype object"),
+    "conv2d": (
+        lambda: ag.nn.functional.conv2d(None, None),
+        "a Tensor holds numbers, not dtype object: None",
+    ),
+    "softmax": (lambda: ag.softmax(None), "a Tensor holds numbers, not dtype object: None"),
+    "assign": (lambda: ag.assign(3, 4.0), r"ag\.assign takes Tensors, not int 3"),
+    "gradients": (lambda: ag.gradients(3, [4]), r"ag\.gradients takes Tensors, not int 3"),
+    "point_quality": (lambda: ag.check.point_quality(3), "point_quality takes Tensors, not int 3"),
+    "good_point": (lambda: ag.check.good_point(3), r"shapes are a dict such as \{'W': \(3, 4\)\}"),
+    "elementwise": (lambda: ag.elementwise(3, "$x"), "the parameters of 3 cannot be read"),
+    "compare": (
+        lambda: ag.compare(np.sum(ag.Tensor([1.0], requires_grad=True)), [1.0]),
+        r"the gradients derived by hand are a dict, by name or Tensor.*not list \[1\.0\]",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_KINDS)
+def test_a_value_of_the_wrong_kind_is_named_with_what_is_wanted(name: str) -> None:
+    call, message = WRONG_KINDS[name]
+    with pytest.raises(TypeError, match=message):
+        call()

@@ -61,6 +61,11 @@ def resolved(
     ignored: list[str] = []
     by_name = {value.name: value for value in reversed(run.values) if value.name}
     everything = any(isinstance(key, str) and not key.startswith("d") for key in hand)
+    if not isinstance(hand, Mapping):
+        raise TypeError(
+            f"the gradients derived by hand are a dict, by name or Tensor, such as {{'dW': dW}}, "
+            f"not {type(hand).__name__} {hand!r:.80}"
+        )
     for key, thing in hand.items():
         if not isinstance(key, str | Tensor):
             raise TypeError(f"keys are names such as 'dW1', or Tensors, not {type(key).__name__}")

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.tensor import Tensor
+from ..refusals import refuse_other_than_tensors
 from ..symbols import printable
 from ..trace import Pull, Trace, Value, array_of
 from .replay import Array, Replay
@@ -92,6 +93,7 @@ def point_quality(J: Tensor, names: Mapping[str, Any] | None = None) -> PointQua
     >>> [spot.kind for spot in ag.check.point_quality(J).blind_spots]
     ['zero parameter', 'one label', 'few examples']
     """
+    refuse_other_than_tensors("point_quality", J)
     # the names that the caller gave his arrays, who gave none here
     variables = sys._getframe(1).f_locals if names is None else names
     run = Trace.of_graph(J, {**variables})
@@ -263,6 +265,8 @@ def good_point(
     >>> point["Y"].sum(axis=0)
     array([1., 1., 1., 1., 1.])
     """
+    if not isinstance(shapes, Mapping):
+        raise TypeError(f"shapes are a dict such as {{'W': (3, 4)}}, not {shapes!r:.80}")
     rng = np.random.default_rng(seed)
     point = {}
     for name, shape in shapes.items():

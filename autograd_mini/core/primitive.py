@@ -380,9 +380,8 @@ def primitive(
     """
 
     def declare(kernel: Function) -> Primitive:
-        declared = Primitive(
-            kernel, template, rules, name or kernel.__name__, kind, python, analytic
-        )
+        called = name or str(getattr(kernel, "__name__", kernel))
+        declared = Primitive(kernel, template, rules, called, kind, python, analytic)
         if numpy is not None:
             implementations[numpy] = declared
         return declared

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from ..border import as_array
 from ..core.graph import Array
 from ..core.primitive import primitive
 
@@ -262,6 +263,7 @@ def conv2d(
         bias = np.zeros(
             np.shape(weight)[:1], bool
         )  # the dtype that does not change that of the result
+    x, weight = as_array(x), as_array(weight)
     return convolution(x, weight, bias, stride=stride, padding=padding)
 
 
