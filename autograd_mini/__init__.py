@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import activations, numpy_functions
+from . import activations, numpy_functions, numpy_options, numpy_statistics
 from .activations import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from .core import ops
 from .core.graph import no_grad
@@ -101,6 +101,8 @@ __all__ = [
     "nn",
     "no_grad",
     "numpy_functions",
+    "numpy_options",
+    "numpy_statistics",
     "optim",
     "primitive",
     "prod",

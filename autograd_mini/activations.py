@@ -136,6 +136,8 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
     >>> ag.softmax(np.array([1e4, 1e4, -1e4]))
     array([0.5, 0.5, 0. ])
     """
+    if 0 in x.shape:
+        return x.copy()
     y = np.exp(x - max_along(x, axis, True))
     return y / sum_along(y, axis, True)
 
@@ -163,6 +165,8 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
     >>> ag.log_softmax(np.array([1e4, -1e4]))
     array([     0., -20000.])
     """
+    if 0 in x.shape:
+        return x.copy()
     shifted = x - max_along(x, axis, True)
     return shifted - np.log(sum_along(np.exp(shifted), axis, True))
 
@@ -196,11 +200,14 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     >>> float(ag.logsumexp(np.array([1e4, 1e4])))
     10000.693147180559
     """
-    largest = max_along(x, axis, True)
-    finite = np.where(np.isfinite(largest), largest, 0)  # inf - inf is no number
+    if 0 in x.shape:
+        with np.errstate(divide="ignore"):
+            return np.log(sum_along(x, axis, keepdims))
+    most = max_along(x, axis, True)
+    finite = np.where(np.isfinite(most), most, 0)  # inf - inf is no number
     with np.errstate(divide="ignore"):  # log(0) = -inf is right where all x are -inf
         y = np.log(sum_along(np.exp(x - finite), axis, True)) + finite
-    return y if keepdims else y.reshape(sum_along(largest, axis, False).shape)
+    return y if keepdims else y.reshape(sum_along(most, axis, False).shape)
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:

@@ -44,6 +44,7 @@ from .core.primitive import composite, elementwise, implementations, primitive
 from .core.tensor import Tensor, apply_binary, explained, parameter_names, unwrapped, wrap
 from .refusals import described
 
+HALF = np.dtype(np.float16)
 LN_2, LN_10 = math.log(2), math.log(10)
 
 
@@ -236,7 +237,7 @@ implementations.update({np.amax: reduce_max, np.amin: reduce_min})
 @composite(np.mean)
 def mean(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The sum divided by the number of elements; of float16, in float32 as NumPy does it."""
-    if a.dtype == np.float16:
+    if a.dtype is HALF:
         return mean(a.astype(np.float32), axis, keepdims=keepdims).astype(np.float16)
     return reduce_sum(a, axis=axis, keepdims=keepdims) / count(a.shape, axis)
 
@@ -321,16 +322,6 @@ def average(a: Array, axis: Axis = None, weights: Array = None, *, keepdims: boo
     return np.sum(a * weights, axis=axis, keepdims=keepdims) / total
 
 
-@composite(np.median)
-def median(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
-    """The middle element, or the mean of the two; nan if there is one."""
-    rows = np.sort(gathered(a, axis), axis=0)
-    n = len(rows)
-    middle = mean(rows[(n - 1) // 2 : n // 2 + 1], 0)
-    y = np.where(np.sum(np.isnan(rows), axis=0) > 0, np.nan, middle)
-    return restored(y, a.shape, axis, False) if keepdims else y
-
-
 @composite(np.var)
 def var(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
     """The mean square deviation from the mean, with ``count - ddof`` as the divisor."""
@@ -375,10 +366,18 @@ def cumprod(a: Array, axis: int | None = None) -> Array:
 
 
 @composite(np.diff)
-def diff(a: Array, n: int = 1, axis: int = -1) -> Array:
+def diff(
+    a: Array, n: int = 1, axis: int = -1, prepend: Array = None, append: Array = None
+) -> Array:
     """Differences of neighbours along an axis, taken ``n`` times."""
     if n < 0:
         raise ValueError(f"np.diff takes differences n times, n={n}")
+    a = as_array(a)
+    ends = [x for x in (prepend, a, append) if x is not None]
+    if n and len(ends) > 1:
+        one = tuple([1 if i == axis % a.ndim else size for i, size in enumerate(a.shape)])
+        ends = [x if x is a or np.ndim(x) else np.broadcast_to(as_array(x), one) for x in ends]
+        a = concatenate(ends, axis)
     for _ in range(n):
         a = a[along(axis, a.ndim, slice(1, None))] - a[along(axis, a.ndim, slice(None, -1))]
     return a
@@ -557,7 +556,7 @@ LETTERS = [chr(code) for code in range(ord("A"), ord("z") + 1) if chr(code).isal
 
 
 @composite(np.einsum)
-def einsum(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
+def einsum(subscripts: Any, *operands: Any, optimize: Any = False) -> Array:
     """Einstein's summation convention: products, summed over the letters that the output lacks.
 
     Diagonals are taken, letters that only one operand has are summed, and lengths 1 that stretch
@@ -565,13 +564,11 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
 
     Raises
     ------
-    TypeError
-        If the subscripts are not one string, in front of the operands.
     ValueError
-        If they do not fit the shapes.
+        If the subscripts do not fit the shapes.
     """
     if not isinstance(subscripts, str):
-        raise TypeError("np.einsum on tensors takes the subscripts as one string: 'ij,jk->ik'")
+        subscripts, *operands = from_sublists(subscripts, *operands)  # type: ignore[assignment]
     arrays = [as_array(x) for x in operands]
     np.einsum_path(subscripts, *map(unwrapped, arrays), optimize=False)  # raises if they do not fit
     terms, output = spelled_out(subscripts, arrays)
@@ -587,6 +584,14 @@ def einsum(subscripts: str, *operands: Array, optimize: Any = False) -> Array:
     pairs = [summed_over(x, term, lonely) for x, term in pairs]
     subscripts = ",".join([term for _, term in pairs]) + "->" + output
     return contraction(*[x for x, _ in pairs], subscripts=subscripts, optimize=optimize)
+
+
+def from_sublists(*arguments: Any) -> list[Any]:
+    """``einsum(a, [0, 1], b, [1, 2], [0, 2])`` as ``einsum("AB,BC->AC", a, b)``."""
+    pairs = len(arguments) // 2
+    lists = [*arguments[1 : 2 * pairs : 2], *arguments[2 * pairs :]]
+    words = ["".join(["..." if i is Ellipsis else LETTERS[i] for i in one]) for one in lists]
+    return ["->".join([",".join(words[:pairs]), *words[pairs:]]), *arguments[: 2 * pairs : 2]]
 
 
 def spelled_out(subscripts: str, operands: list[Array]) -> tuple[list[str], str]:
@@ -695,9 +700,11 @@ def astype(x: Array, dtype: Any) -> Array:
 
 
 @composite(np.concatenate)
-def concatenate(arrays: Iterable[Array], axis: int | None = 0) -> Array:
+def concatenate(arrays: Iterable[Array], axis: int | None = 0, *, dtype: Any = None) -> Array:
     """Arrays one after the other along an axis, flattened if it is None."""
     arrays = [as_array(x) for x in arrays]
+    if dtype is not None:
+        arrays = [astype(x, dtype) if isinstance(x, Tensor) else x.astype(dtype) for x in arrays]
     return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
 
 
@@ -774,7 +781,7 @@ def moves(function: Callable[..., Any]) -> Callable[..., Any]:
 
 MOVING: tuple[Any, ...] = (
     *(np.roll, np.rollaxis, np.flip, np.fliplr, np.flipud, np.rot90),
-    *(np.repeat, np.tile, np.delete, np.diagonal),
+    *(np.repeat, np.tile, np.delete, np.diagonal, np.fft.fftshift, np.fft.ifftshift),
 )
 implementations.update({function: moves(function) for function in MOVING})
 
@@ -843,7 +850,7 @@ def triu(m: Array, k: int = 0) -> Array:
 
 
 @composite(np.take)
-def take(a: Array, indices: Array, axis: int | None = None) -> Array:
+def take(a: Array, indices: Array, axis: int | None = None, *, mode: str = "raise") -> Array:
     """The elements at places along an axis, of the flattened array if there is none."""
     a = as_array(a)
     places = as_array(indices)
@@ -851,6 +858,11 @@ def take(a: Array, indices: Array, axis: int | None = None) -> Array:
         raise TypeError(f"take: indices are integers, and these are {places.dtype}")
     if places.dtype != np.intp:
         places = places.astype(np.intp)
+    n = a.size if axis is None else a.shape[axis]
+    if mode not in ("raise", "wrap", "clip"):
+        raise ValueError(f"mode is 'raise', 'wrap' or 'clip', not {mode!r}")
+    if mode != "raise":
+        places = np.remainder(places, n) if mode == "wrap" else np.clip(places, 0, n - 1)
     return a.ravel()[places] if axis is None else a[along(axis, a.ndim, places)]
 
 
@@ -889,22 +901,22 @@ def sort(a: Array, axis: int | None = -1, kind: Any = None) -> Array:
 
 
 @composite(np.stack)
-def stack(arrays: Iterable[Array], axis: int = 0) -> Array:
+def stack(arrays: Iterable[Array], axis: int = 0, *, dtype: Any = None) -> Array:
     """Arrays of one shape along a new axis."""
-    return concatenate([np.expand_dims(x, axis) for x in arrays], axis)
+    return concatenate([np.expand_dims(x, axis) for x in arrays], axis, dtype=dtype)
 
 
 @composite(np.hstack)
-def hstack(tup: Iterable[Array]) -> Array:
+def hstack(tup: Iterable[Array], *, dtype: Any = None) -> Array:
     """Arrays side by side."""
     arrays = [np.atleast_1d(x) for x in tup]
-    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1)
+    return concatenate(arrays, 0 if arrays[0].ndim == 1 else 1, dtype=dtype)
 
 
 @composite(np.vstack)
-def vstack(tup: Iterable[Array]) -> Array:
+def vstack(tup: Iterable[Array], *, dtype: Any = None) -> Array:
     """Arrays one below the other."""
-    return concatenate([np.atleast_2d(x) for x in tup], 0)
+    return concatenate([np.atleast_2d(x) for x in tup], 0, dtype=dtype)
 
 
 @composite(np.dstack)
@@ -988,6 +1000,102 @@ def vsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
 def dsplit(ary: Array, indices_or_sections: Any) -> list[Array]:
     """Parts one behind the other."""
     return np.split(ary, indices_or_sections, 2)
+
+
+# ---- what is only in some versions of NumPy, and real parts -------------------------------------
+
+
+def newer(*names: str) -> Callable[[Any], Any]:
+    """`composite` of functions that NumPy has under these names from some version on."""
+    modules = [np.linalg if name.startswith("linalg.") else np for name in names]
+    pairs = zip(modules, names, strict=True)
+    found = [getattr(module, name.split(".")[-1], None) for module, name in pairs]
+    return composite(*[function for function in found if function is not None])
+
+
+def with_initial(y: Array, axis: int, initial: float, wanted: bool) -> Array:
+    """Sums or products so far, with that of nothing in front if it is wanted."""
+    if not wanted:
+        return y
+    shape = tuple([1 if i == axis % y.ndim else n for i, n in enumerate(y.shape)])
+    return concatenate([np.full(shape, initial, y.dtype), y], axis)
+
+
+def one_axis(x: Array, axis: int | None) -> int:
+    """The axis along which to accumulate: that of a vector need not be given."""
+    if axis is None and x.ndim != 1:
+        raise ValueError(f"of {described(x)} one must say along which axis=")
+    return 0 if axis is None else axis
+
+
+@newer("cumulative_sum")
+def cumulative_sum_of(x: Array, *, axis: int | None = None, include_initial: bool = False) -> Array:
+    """Sums of the elements so far."""
+    axis = one_axis(x, axis)
+    return with_initial(np.cumsum(x, axis), axis, 0, include_initial)
+
+
+@newer("cumulative_prod")
+def cumulative_product(
+    x: Array, *, axis: int | None = None, include_initial: bool = False
+) -> Array:
+    """Products of the elements so far."""
+    axis = one_axis(x, axis)
+    return with_initial(np.cumprod(x, axis), axis, 1, include_initial)
+
+
+@newer("unstack")
+def unstack(x: Array, *, axis: int = 0) -> tuple[Array, ...]:
+    """The parts along an axis."""
+    return tuple(np.moveaxis(x, axis, 0))
+
+
+@newer("vecdot", "linalg.vecdot")
+def vecdot(x1: Array, x2: Array, *, axis: int = -1) -> Array:
+    """Sums of products along an axis."""
+    x1, x2 = np.moveaxis(as_array(x1), axis, -1), np.moveaxis(as_array(x2), axis, -1)
+    return np.sum(x1 * x2, axis=-1)
+
+
+@newer("matvec")
+def matvec(x1: Array, x2: Array) -> Array:
+    """Matrices times vectors."""
+    return np.matmul(x1, as_array(x2)[..., None])[..., 0]
+
+
+@newer("vecmat")
+def vecmat(x1: Array, x2: Array) -> Array:
+    """Vectors times matrices."""
+    return np.matmul(as_array(x1)[..., None, :], x2)[..., 0, :]
+
+
+@composite(np.real)
+def real(val: Array) -> Array:
+    """Real numbers, as they are."""
+    return positive(val)
+
+
+@composite(np.imag)
+def imag(val: Array) -> Array:
+    """Of real numbers: zeros."""
+    return np.zeros_like(val)
+
+
+@composite(np.angle)
+def angle(z: Array, deg: bool = False) -> Array:
+    """Of real numbers: pi where they are negative, and else 0."""
+    return np.where(z < 0, 180.0 if deg else np.pi, np.zeros_like(z))
+
+
+@composite(np.linspace)
+def linspace(
+    start: Array, stop: Array, num: int = 50, endpoint: bool = True, *, axis: int = 0
+) -> Array:
+    """So many numbers from one to another, at equal distances."""
+    dtype = np.result_type(unwrapped(start), unwrapped(stop), np.float16)
+    parts = (np.arange(num) / max(num - 1 if endpoint else num, 1)).astype(dtype)
+    parts = parts.reshape((-1,) + (1,) * max(np.ndim(start), np.ndim(stop)))
+    return np.moveaxis(start * (1 - parts) + stop * parts, 0, axis)
 
 
 # ---- arrays of the same shape -------------------------------------------------------------------

@@ -461,7 +461,160 @@ JOINING = [
     row(np.dsplit, X(2, 2, 4), 2),
 ]
 
-ROWS = [*ELEMENT_BY_ELEMENT, *REDUCTIONS, *PRODUCTS, *SHAPES, *PLACES, *JOINING]
+
+def holes(x: Any) -> Any:
+    """An array, or Tensor, with nan here and there."""
+    places = np.arange(x.size).reshape(x.shape) % 5 == 1
+    return np.where(places, np.nan, x)
+
+
+def of_holes(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of an array with nan in it."""
+    called = lambda x, *args, **kwargs: function(holes(x), *args, **kwargs)  # noqa: E731
+    called.__name__ = f"{function.__name__} of holes"
+    return called
+
+
+def named(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function with a name for the report."""
+    function.__name__ = name
+    return function
+
+
+SOME = np.array([True, False, True])
+STATISTICS = [
+    *[
+        row(of_holes(function), X(3, 4), axis=axis, keepdims=keepdims)
+        for function in (np.nansum, np.nanmean, np.nanmax, np.nanmin, np.nanvar, np.nanstd)
+        for axis in (None, 0, -1, (0, 1))
+        for keepdims in (False, True)
+    ],
+    *[row(of_holes(f), X(3, 4)) for f in (np.nanprod, np.nanmedian, np.nancumsum, np.nancumprod)],
+    row(of_holes(np.nanprod), X(3, 4), axis=1),
+    row(of_holes(np.nancumsum), X(3, 4), 1),
+    row(of_holes(np.nanmedian), X(3, 5), axis=1, keepdims=True),
+    row(of_holes(np.nanvar), X(3, 4), axis=0, ddof=1),
+    *[
+        row(function, X(5, 3), q, axis=axis, method=method)
+        for function in (np.quantile, of_holes(np.nanquantile))
+        for q in (0.3, [0.0, 0.25, 1.0], [[0.1], [0.9]])
+        for axis, method in (
+            *[(0, m) for m in ("linear", "lower", "higher", "nearest", "midpoint", "weibull")],
+            *[(None, m) for m in ("linear", "hazen", "median_unbiased", "normal_unbiased")],
+            ((0, 1), "interpolated_inverted_cdf"),
+        )
+    ],
+    row(np.quantile, X(5, 3), 0.4, axis=1, keepdims=True),
+    row(np.percentile, X(5, 3), [10, 60], axis=0),
+    row(of_holes(np.nanpercentile), X(5, 3), 35),
+    row(np.cov, X(3, 6)),
+    row(np.cov, X(6)),
+    row(np.cov, X(6), X(6)),
+    row(np.cov, X(6, 3), rowvar=False),
+    row(np.cov, X(3, 6), bias=True),
+    row(np.cov, X(3, 6), ddof=2),
+    row(np.cov, X(2, 4), fweights=[1, 2, 1, 3]),
+    row(np.cov, X(2, 4), aweights=X(4, low=0.5)),
+    row(np.cov, X(2, 4), fweights=[1, 2, 1, 3], aweights=X(4, low=0.5)),
+    row(np.corrcoef, X(3, 6)),
+    row(np.corrcoef, X(6), X(6)),
+    row(np.interp, X(5), [-2.0, 0.0, 0.7, 2.0], X(4)),
+    row(np.interp, X(2, 3), [-1.0, 1.0], X(2), left=5.0, right=-5.0),
+    row(np.interp, 0.3, [0.0, 1.0], X(2)),
+    row(np.gradient, X(6)),
+    row(np.gradient, X(6), 0.5, edge_order=2),
+    row(np.gradient, X(4, 5)),
+    row(np.gradient, X(4, 5), 2.0, axis=1),
+    row(np.gradient, X(4, 5), 2.0, [0.0, 1.0, 3.0, 3.5, 4.0], edge_order=2),
+    row(np.gradient, X(5), [0.0, 1.0, 3.0, 3.5, 4.0]),
+    row(np.diff, X(4), prepend=0.5),
+    row(np.diff, X(3, 4), axis=0, prepend=X(1, 4), append=X(2, 4)),
+    row(np.diff, X(3, 4), 2, append=1.0),
+    row(np.choose, [1, 0, 2], [X(3), X(3), X(3)]),
+    row(np.choose, [[1], [0]], [X(3), 2.0]),
+    row(np.compress, [True, False, True], X(3, 4), axis=0),
+    row(np.compress, [False, True], X(3, 4)),
+    row(np.extract, SOME, X(3)),
+    row(
+        named("piecewise", lambda x: np.piecewise(x, [x < 0, x > 1], [np.square, 3.0, np.sin])),
+        X(8),
+    ),
+    row(named("piecewise 2", lambda x: np.piecewise(x, [x < 0], [lambda v: v**3, -1.0])), X(2, 4)),
+    row(np.partition, X(7), 3),
+    row(np.partition, X(3, 5), 2, axis=0),
+    row(named("argument", lambda x: np.apply_along_axis(lambda v: v**2, 0, x)), X(3, 4)),
+    row(named("to number", lambda x: np.apply_along_axis(np.sum, 1, x)), X(3, 4)),
+    row(np.take, X(3), [7, -1, -5], mode="wrap"),
+    row(np.take, X(3, 2), [7, -1], axis=0, mode="clip"),
+    row(np.real, X(3)),
+    row(np.imag, X(3)),
+    row(np.angle, X(3)),
+    row(np.fft.fftshift, X(5)),
+    row(np.fft.fftshift, X(3, 4), axes=1),
+    row(np.fft.ifftshift, X(5)),
+    row(np.linspace, X(), X(), 5),
+    row(np.linspace, X(3), 2.0, 4, endpoint=False),
+    row(np.linspace, X(2), X(2), 3, axis=1),
+    row(np.einsum, X(2, 3), [0, 1], X(3, 4), [1, 2], [0, 2]),
+    row(np.einsum, X(2, 3), [..., 1], X(3), [1]),
+]
+OPTIONS = [
+    *[
+        row(function, X(3, 4), axis=axis, where=SOME[:, None])
+        for function in (np.sum, np.prod, np.mean, np.var, np.std)
+        for axis in (None, 0)
+    ],
+    *[
+        row(f, X(3, 4), axis=0, where=SOME[:, None], initial=-9.0)
+        for f in (np.sum, np.prod, np.max)
+    ],
+    row(np.min, X(3, 4), initial=0.1),
+    row(np.max, X(3, 4), axis=1, initial=0.1, keepdims=True),
+    row(np.max, X(0, 4), axis=0, initial=0.1),
+    row(np.var, X(3, 4), correction=1),
+    row(np.std, X(3, 4), axis=1, correction=1, keepdims=True),
+    row(
+        named("var of a mean", lambda x: np.var(x, axis=0, mean=np.mean(x, 0, keepdims=True))),
+        X(3, 4),
+    ),
+    row(np.sum, X(3), dtype=np.float64),
+    row(np.add, X(3), X(3), dtype=np.float64),
+    row(np.concatenate, [X(2), X(3)], dtype=np.float64),
+    row(np.stack, [X(2), X(2)], dtype=np.float64),
+    row(np.hstack, [X(2), X(2)], dtype=np.float64),
+    row(np.vstack, [X(2), X(2)], dtype=np.float64),
+    row(named("add.accumulate", lambda x: np.add.accumulate(x, axis=1)), X(3, 4)),
+    row(named("add.accumulate first", lambda x: np.add.accumulate(x)), X(3)),
+    row(named("multiply.accumulate", lambda x: np.multiply.accumulate(x)), X(4)),
+    row(named("maximum.accumulate", lambda x: np.maximum.accumulate(x, axis=1)), X(3, 5)),
+    row(named("minimum.accumulate", lambda x: np.minimum.accumulate(x)), X(7)),
+    row(named("multiply.outer", lambda a, b: np.multiply.outer(a, b)), X(3), X(2, 2)),
+    row(named("subtract.outer", lambda a, b: np.subtract.outer(a, b)), X(3), 2.0),
+    row(named("add.reduce", lambda x: np.add.reduce(x, where=SOME, initial=2.0)), X(3)),
+]
+if np.lib.NumpyVersion(np.__version__) >= "2.1.0":
+    STATISTICS += [
+        row(np.cumulative_sum, X(4)),
+        row(np.cumulative_sum, X(3, 4), axis=1, include_initial=True),
+        row(np.cumulative_prod, X(4), include_initial=True),
+        row(np.unstack, X(3, 2)),
+        row(np.unstack, X(3, 2), axis=1),
+        row(np.vecdot, X(2, 3), X(3)),
+        row(np.linalg.vecdot, X(3, 2), X(3, 2), axis=0),
+    ]
+if np.lib.NumpyVersion(np.__version__) >= "2.2.0":
+    STATISTICS += [row(np.matvec, X(2, 3, 4), X(4)), row(np.vecmat, X(3), X(2, 3, 4))]
+
+ROWS = [
+    *STATISTICS,
+    *OPTIONS,
+    *ELEMENT_BY_ELEMENT,
+    *REDUCTIONS,
+    *PRODUCTS,
+    *SHAPES,
+    *PLACES,
+    *JOINING,
+]
 every_row = every([(row,) for row in ROWS], lambda row: row.function.__name__)
 
 
@@ -924,30 +1077,27 @@ VECTOR, MATRIX = (ag.Tensor(np.ones(shape), requires_grad=True) for shape in [3,
         (np.average, (VECTOR,), {"returned": True}),
         (np.clip, (VECTOR, 0, 1), {"casting": "unsafe"}),
         (np.cumprod, (VECTOR,), {"dtype": float}),
-        (np.diff, (VECTOR,), {"prepend": 0}),
         (np.ediff1d, (VECTOR,), {"to_end": 0}),
         (np.einsum, ("i->", VECTOR), {"dtype": float}),
         (np.full_like, (VECTOR, 1), {"order": "F"}),
         (np.histogram, (VECTOR,), {"weights": VECTOR}),
         (np.bincount, (ag.Tensor([1, 2]),), {"weights": VECTOR[:2]}),
-        (np.linspace, (VECTOR, 1), {}),
         (np.median, (VECTOR,), {"overwrite_input": True}),
         (np.meshgrid, (VECTOR,), {"copy": False}),
         (np.nan_to_num, (VECTOR,), {"copy": False}),
         (np.pad, (VECTOR, 1, "reflect"), {"reflect_type": "odd"}),
-        (np.prod, (VECTOR,), {"where": [True, False, True]}),
         (np.sort, (VECTOR,), {"order": "name"}),
-        (np.take, (VECTOR, [0]), {"mode": "wrap"}),
         (np.trace, (MATRIX,), {"dtype": float}),
-        (np.var, (VECTOR,), {"correction": 1}),
-        (np.vstack, ([VECTOR],), {"dtype": float}),
         (np.unique, (VECTOR,), {}),
-        (np.quantile, (VECTOR, 0.5), {}),
+        (np.add, (VECTOR, VECTOR), {"where": [True, False, True]}),
+        (np.exp, (VECTOR,), {"order": "K", "dtype": float}),
+        (np.sum, (VECTOR,), {"where": [True, False, True], "order": "K"}),
+        (np.interp, (VECTOR, [0.0, 1.0], [0.0, 1.0]), {"period": 1.0}),
+        (np.cov, (VECTOR,), {"dtype": float}),
         (np.put, (VECTOR, 0, 1.0), {}),
         (np.fill_diagonal, (MATRIX, 1.0), {}),
         (np.logaddexp.reduce, (VECTOR,), {}),
         (np.pad, (VECTOR, 1), {"constant_values": VECTOR[0]}),
-        (np.einsum, (VECTOR, [0], [0]), {}),
         (np.take, (VECTOR, [0.5]), {}),
     ],
     ids=lambda x: getattr(x, "__name__", ""),

@@ -119,20 +119,10 @@ def test_arguments_are_placed_as_in_numpys_own_signature(call: Any) -> None:
 
 
 UNSUPPORTED: dict[str, Callable[[Any], Any]] = {
-    "sum where": lambda x: np.sum(x, where=np.array([True, False])),
-    "sum initial": lambda x: np.sum(x, initial=5.0),
-    "sum dtype": lambda x: np.sum(x, dtype=np.float32),
     "sum dtype by position": lambda x: np.sum(x, 0, np.float32),
-    "mean where": lambda x: np.mean(x, where=np.array([True, False])),
     "mean dtype by position": lambda x: np.mean(x, 0, np.float32),
-    "max initial": lambda x: np.max(x, initial=5.0),
     "reshape order": lambda x: np.reshape(x, (1, 2), order="F"),
-    "add.reduce where": lambda x: np.add.reduce(x, where=np.array([True, False])),
-    "add.reduce initial": lambda x: np.add.reduce(x, initial=5.0),
     "matmul axes": lambda x: np.matmul(x, x, axes=[(0,), (0,), ()]),
-    "exp where": lambda x: np.exp(x, where=np.array([True, False])),
-    "add where": lambda x: np.add(x, x, where=np.array([True, False])),
-    "add dtype": lambda x: np.add(x, 1, dtype=np.float32),
     "exp casting": lambda x: np.exp(x, casting="no"),
 }
 
@@ -191,14 +181,11 @@ def test_small_integers_are_reduced_in_the_dtype_that_numpy_takes(
 
 UNKNOWN: dict[str, Callable[[Any], Any]] = {
     "np.poly": lambda x: np.poly(x),
-    "np.piecewise": lambda x: np.piecewise(x, [x > 0], [1.0]),
     "np.linalg.svd": lambda x: np.linalg.svd(x),
     "np.fft.fft": lambda x: np.fft.fft(x),
     "np.spacing": lambda x: np.spacing(x),
     "np.nextafter": lambda x: np.nextafter(x, 1.0),
     "np.modf": lambda x: np.modf(x),
-    "np.add.accumulate": lambda x: np.add.accumulate(x),
-    "np.add.outer": lambda x: np.add.outer(x, x),
     "np.add.reduceat": lambda x: np.add.reduceat(x, [0]),
     "np.subtract.reduce": lambda x: np.subtract.reduce(x),
     "np.add.at": lambda x: np.add.at(np.zeros(2), [0, 1], x),
@@ -538,4 +525,6 @@ def test_arrays_of_another_library_stay_what_they_are(function: Any, create_grap
 
 def test_every_stand_in_for_a_function_can_be_called() -> None:
     assert all(callable(stand_in) for stand_in in implementations.values())
-    assert all(callable(function) for function in implementations)
+    for function in implementations:  # or a method of a ufunc, or what knows the options
+        known = function[0] if isinstance(function, tuple) else function
+        assert callable(known) or known == "options"

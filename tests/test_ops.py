@@ -855,3 +855,26 @@ def test_ops_agree_with_what_they_could_be_composed_of(rng: Any, fused: Any, twi
     weights = rng.normal(size=fused(np.ones((3, 4))).shape)
     x = rng.uniform(0.5, 2, size=(3, 4))
     agree(lambda x: np.sum(fused(x) * weights), lambda x: np.sum(twin(x) * weights), x)
+
+
+@pytest.mark.parametrize("shape", [(0,), (2, 0), (0, 3)])
+def test_softmax_and_its_kin_take_empty_arrays(shape: tuple[int, ...]) -> None:
+    x = ag.Tensor(np.zeros(shape), requires_grad=True)
+    for function in (ag.softmax, ag.log_softmax):
+        y = function(x)
+        assert y.shape == shape
+        np.sum(y).backward()
+        assert x.grad is not None
+        assert x.grad.shape == shape
+    y = ag.logsumexp(x, axis=-1)
+    assert y.shape == shape[:-1]
+    assert np.isneginf(y.data).all()
+
+
+def test_a_layer_without_input_features_is_its_bias() -> None:
+    x, W, b = (ag.Tensor(np.ones(s), requires_grad=True) for s in [(3, 4, 0), (5, 0), (5,)])
+    y = ag.nn.functional.linear(x, W, b)
+    assert y.shape == (3, 4, 5)
+    np.sum(y).backward()
+    assert b.grad is not None
+    assert b.grad.tolist() == [12.0] * 5

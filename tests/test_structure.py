@@ -49,6 +49,8 @@ HOUSE = [
     "core",
     "activations",
     "numpy_functions",
+    "numpy_statistics",
+    "numpy_options",
     "trace",
     "functional",
     "symbols",

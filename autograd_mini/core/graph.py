@@ -85,10 +85,11 @@ class Node:
         self.dtype = dtype
         self.serial = next_serial()
         self.tensor: Callable[[], Any] | None = None  # weak: a Tensor that wants its .grad written
-        for parent in () if shape else parents:
-            if parent is not None and parent.tensor is gone_backward:
-                warn_of_kept_graph()
-                parent.tensor = None
+        if not shape:
+            for parent in parents:
+                if parent is not None and parent.tensor is gone_backward:
+                    warn_of_kept_graph()
+                    parent.tensor = None
 
 
 # ---- who is listening ---------------------------------------------------------------------------

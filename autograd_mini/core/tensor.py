@@ -360,7 +360,8 @@ def in_place(ufunc: np.ufunc) -> Binary:
     return operator
 
 
-REDUCTIONS: Any = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.minimum: np.min}
+#: Keywords of ufuncs and reductions that most calls do without.
+OPTIONS = frozenset(["where", "dtype", "initial", "correction", "mean"])
 
 
 class Tensor(Methods):
@@ -591,6 +592,8 @@ class Tensor(Methods):
         backward into the same leaf at once.
         """
         order = newest_first(history(self))
+        if order[0].tensor is gone_backward:
+            order[0].tensor = None
         targets = [node for node in order if node.tensor is not None]
         found = backpropagate(self, order, targets, gradient, create_graph)
         for node, gradient in found.items():
@@ -671,18 +674,19 @@ class Tensor(Methods):
     def __array_ufunc__(
         self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **kwargs: Any
     ) -> Any:
-        function = ufunc if method == "__call__" else None
-        if method == "reduce":
-            function = REDUCTIONS.get(ufunc)
-            kwargs.setdefault("axis", 0)
+        function = ufunc if method == "__call__" else (ufunc, method)
         if function not in implementations:
             raise without_rule(ufunc, method)
+        if not OPTIONS.isdisjoint(kwargs) and function is ufunc:
+            return implementations["options"](ufunc, inputs, out, **kwargs)
         y = implementations[function](*inputs, **kwargs)
         return y if out is None else written(y, *out)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in implementations:
             raise without_rule(function)
+        if not OPTIONS.isdisjoint(kwargs) and (function, "options") in implementations:
+            return implementations[function, "options"](*args, **kwargs)
         out = kwargs.pop("out", None)
         y = called(function, args, kwargs)
         return y if out is None else written(y, out)

@@ -17,7 +17,7 @@ from ..core.primitive import primitive
 
 def as_rows(x: Array) -> Array:
     """Examples in rows: all axes but the last one made into one."""
-    return x if x.ndim == 2 else x.reshape((-1, x.shape[-1]))
+    return x if x.ndim == 2 else x.reshape((math.prod(x.shape[:-1]), x.shape[-1]))
 
 
 def product(a: Array, b: Array) -> Array:
