@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import activations, numpy_functions, numpy_options, numpy_statistics
+from . import activations, linalg, numpy_functions, numpy_options, numpy_statistics
 from .activations import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
 from .core import ops
 from .core.graph import no_grad
@@ -50,6 +50,7 @@ log_sigmoid: OfOne = activations.log_sigmoid
 
 if TYPE_CHECKING:
     from . import check, data, nn, optim, training
+    from . import special as special
     from .check.compare import compare
     from .training.fit import fit
 
@@ -87,6 +88,7 @@ __all__ = [
     "jacobian",
     "jvp",
     "leaky_relu",
+    "linalg",
     "log",
     "log1p",
     "log_sigmoid",
@@ -140,6 +142,7 @@ LAZY = {
     "fit": "training",
     "nn": "nn",
     "optim": "optim",
+    "special": "special",  # not in __all__, for it needs SciPy
     "training": "training",
 }
 

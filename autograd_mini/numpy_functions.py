@@ -10,6 +10,7 @@ of `np.hypot` at the origin is 0, and equal elements that are sorted keep to the
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 from typing import Any
@@ -42,7 +43,7 @@ from .core.ops import (
 )
 from .core.primitive import composite, elementwise, implementations, primitive
 from .core.tensor import Tensor, apply_binary, explained, parameter_names, unwrapped, wrap
-from .refusals import described
+from .refusals import declare_more, described
 
 HALF = np.dtype(np.float16)
 LN_2, LN_10 = math.log(2), math.log(10)
@@ -397,45 +398,6 @@ def trapezoid(y: Array, x: Array = None, dx: Array = 1.0, axis: int = -1) -> Arr
         x = as_array(x)
         dx = np.diff(x if x.ndim == 1 else np.moveaxis(x, axis, -1))
     return np.sum(dx * (y[..., 1:] + y[..., :-1]), axis=-1) / 2
-
-
-@composite(np.linalg.norm)
-def norm_of_order(
-    x: Array, ord: float | str | None = None, axis: Axis = None, keepdims: bool = False
-) -> Array:
-    """Vector norms of any order, and the Frobenius norm; the subgradient at 0 is 0.
-
-    Raises
-    ------
-    ValueError
-        For the other matrix norms, which need singular values.
-    """
-    x = x if x.dtype.kind in "fc" else x.astype(float)
-    axes = len(normalized(axis, x.ndim))
-    if ord is None or (ord == "fro" and axes == 2) or (ord == 2 and axes == 1):
-        return norm(x, axis=axis, keepdims=keepdims)
-    if axes != 1 or isinstance(ord, str):
-        raise ValueError(
-            f"norm of order {ord!r} over axis={axis} of {described(x)} is not supported: along one "
-            f"axis any number is, over two axes None and 'fro'"
-        )
-    size = np.absolute(x)
-    extreme = reduce_max if ord > 0 else reduce_min
-    if abs(ord) == math.inf:
-        return extreme(size, axis=axis, keepdims=keepdims)
-    if ord == 0:
-        return reduce_sum((x != 0).astype(x.dtype), axis=axis, keepdims=keepdims)
-    if ord == 1:
-        return reduce_sum(size, axis=axis, keepdims=keepdims)
-    if ord > 0 and not count(x.shape, axis):
-        return reduce_sum(size, axis=axis, keepdims=keepdims)
-    # in units of the element that counts most, so that no power overflows or vanishes
-    unit = extreme(size.detach(), axis=axis, keepdims=True)
-    clear = (unit > 0) & (unit < np.inf)
-    unit = np.where(clear, unit, 1)
-    total = reduce_sum(np.where(clear, size / unit, 1) ** ord, axis=axis, keepdims=True)
-    y = np.where(clear, unit * total ** (1 / ord), extreme(size, axis=axis, keepdims=True))
-    return y if keepdims else np.squeeze(y, axis)
 
 
 # ---- products -----------------------------------------------------------------------------------
@@ -1160,3 +1122,16 @@ def histogram(a: Array, bins: Any = 10, range: Any = None) -> tuple[Array, Array
     """Counts of the elements in intervals, and the edges of these: for looking at, likewise."""
     counts, edges = on_data(np.histogram, True)(a, bins, range)
     return counts, edges
+
+
+# ---- those of SciPy -----------------------------------------------------------------------------
+
+
+def declare_those_of_scipy(function: Any) -> None:
+    """Make the functions of `scipy.special` known when one of them is called: SciPy is there."""
+    special = sys.modules.get("scipy.special")
+    if special and getattr(special, getattr(function, "__name__", ""), None) is function:
+        from . import special as _  # noqa: F401
+
+
+declare_more.append(declare_those_of_scipy)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .border import Operand
 from .core.graph import in_progress, listening, newest_first
+from .core.primitive import implementations
 
 
 def described(operand: Any) -> str:
@@ -26,6 +28,18 @@ def without_rule(function: Any, method: str = "__call__") -> TypeError:
         f"(ag.elementwise, ag.primitive), write it in terms of other functions (ag.composite), or "
         f"call it on t.detach() or t.data, where no gradient flows"
     )
+
+
+#: Who may know a function that nobody has called before, and then declares it.
+declare_more: list[Callable[[Any], None]] = []
+
+
+def declare_late(function: Any, method: str = "__call__") -> None:
+    """Have a function declared that is not known yet, or raise."""
+    for declare in declare_more if method == "__call__" else ():
+        declare(function)
+    if method != "__call__" or function not in implementations:
+        raise without_rule(function, method)
 
 
 def without_gradient(tensor: Any) -> AttributeError:

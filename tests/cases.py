@@ -12,20 +12,20 @@ statics, and where an op takes any number of operands, the list of these for all
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import math
 import pkgutil
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from itertools import product
+from itertools import permutations, product
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
 import autograd_mini as ag
-from autograd_mini import activations, functional, numpy_functions
+from autograd_mini import activations, functional, linalg, numpy_functions
 from autograd_mini.core import ops, tensor
 from autograd_mini.core.primitive import Primitive, implementations
 from autograd_mini.nn import convolution as images
@@ -45,6 +45,8 @@ def all_primitives() -> set[Primitive]:
     Those of optimisers write in place: they are no functions, and have tests of their own.
     """
     for module in pkgutil.walk_packages(ag.__path__, "autograd_mini."):
+        if module.name.endswith("special") and importlib.util.find_spec("scipy") is None:
+            continue
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
     modules = [
@@ -1314,7 +1316,386 @@ FURTHER_ROWS = [
     ),
 ]
 
-CASES = [*CORE_ROWS, *NN_ROWS, *IMAGE_ROWS, *FURTHER_ROWS]
+
+# ---- linear algebra -----------------------------------------------------------------------------
+# Forward derivatives, along each unit vector: they are derived without transposing anything.
+
+
+def entry_by_entry(along: Callable[..., Array]) -> Callable[..., Array]:
+    """J^T g from the derivative of an op of one operand along a direction."""
+
+    def hand(g: Array, x: Array, **statics: Any) -> Array:
+        found = np.zeros_like(x)
+        for place in np.ndindex(x.shape):
+            direction = np.zeros_like(x)
+            direction[place] = 1
+            found[place] = np.sum(g * along(x, direction, **statics))
+        return found
+
+    return hand
+
+
+def turned(x: Array) -> Array:
+    return np.swapaxes(x, -1, -2)
+
+
+def regular(rng: np.random.Generator, shape: Shape) -> Array:
+    """Matrices far from those that are singular."""
+    return np.asarray(rng.uniform(-1, 1, shape) + 2 * np.eye(*shape[-2:]))
+
+
+def symmetric(rng: np.random.Generator, shape: Shape) -> Array:
+    """Positive definite matrices with eigenvalues apart, above the diagonal what nobody reads."""
+    return np.asarray(rng.uniform(-0.5, 0.5, shape) + np.diag(np.arange(2.0, 2 + 2 * shape[-1], 2)))
+
+
+def of_lower(x: Array) -> Array:
+    """The symmetric matrix whose lower triangle this is."""
+    return np.tril(x) + turned(np.tril(x, -1))
+
+
+def half_below(x: Array) -> Array:
+    """The lower triangle with half of the diagonal."""
+    return np.tril(x) - np.einsum("...ii,ij->...ij", x, np.eye(x.shape[-1], dtype=x.dtype)) / 2
+
+
+def row_replaced(a: Array, *directions: Array) -> Array:
+    """The derivative of det along directions: each takes the place of a row, in all ways."""
+    total = np.zeros(a.shape[:-2], a.dtype)
+    for rows in permutations(range(a.shape[-1]), len(directions)):
+        changed = a.copy()
+        for i, direction in zip(rows, directions, strict=True):
+            changed[..., i, :] = direction[..., i, :]
+        total = total + np.linalg.det(changed)
+    return total
+
+
+def gradient_of_det(a: Array, *directions: Array) -> Array:
+    """The derivative along directions and then by each entry."""
+    found = np.zeros_like(a)
+    for i, j in np.ndindex(a.shape[-2:]):
+        unit = np.zeros_like(a)
+        unit[..., i, j] = 1
+        found[..., i, j] = row_replaced(a, *directions, unit)
+    return found
+
+
+def through_directions(g: Array, a: Array, *directions: Array) -> list[Array]:
+    """By the i-th direction: the others, and g in its place."""
+    return [
+        gradient_of_det(a, *directions[:i], *directions[i + 1 :], g) for i in range(len(directions))
+    ]
+
+
+def cholesky_along(a: Array, e: Array, upper: bool = False) -> Array:
+    """DL = L P(L^-1 dA L^-T), where P is half of what is symmetric."""
+    if upper:
+        return turned(cholesky_along(turned(a), turned(e)))
+    root = np.linalg.cholesky(of_lower(a))
+    inside = np.linalg.inv(root) @ of_lower(e) @ turned(np.linalg.inv(root))
+    return root @ half_below(inside)
+
+
+def eigenvalues_along(a: Array, e: Array) -> Array:
+    """dw_j = v_j^T dA v_j."""
+    v = np.linalg.eigh(of_lower(a))[1]
+    return np.einsum("...ij,...ik,...kj->...j", v, of_lower(e), v)
+
+
+def eigenvectors_along(a: Array, e: Array) -> Array:
+    """dv_j is the sum of v_i (v_i^T dA v_j) / (w_j - w_i) over all other i."""
+    w, v = np.linalg.eigh(of_lower(a))
+    found, inside = np.zeros_like(a), turned(v) @ of_lower(e) @ v
+    for i, j in permutations(range(a.shape[-1]), 2):
+        part = inside[..., i, j] / (w[..., j] - w[..., i])
+        found[..., :, j] += v[..., :, i] * part[..., None]
+    return found
+
+
+def gaps_along(x: Array, e: Array, squares: bool = False) -> Array:
+    """The derivative of 1 / (x_j - x_i), one pair after the other."""
+    found = np.zeros((*x.shape, x.shape[-1]), x.dtype)
+    x, e = (x**2, 2 * x * e) if squares else (x, e)
+    for i, j in permutations(range(x.shape[-1]), 2):
+        found[..., i, j] = (e[..., i] - e[..., j]) / (x[..., j] - x[..., i]) ** 2
+    return found
+
+
+def gaps(x: Array, squares: bool = False) -> Array:
+    x = x**2 if squares else x
+    found = np.zeros((*x.shape, x.shape[-1]), x.dtype)
+    for i, j in permutations(range(x.shape[-1]), 2):
+        found[..., i, j] = 1 / (x[..., j] - x[..., i])
+    return found
+
+
+def both_vectors(x: Array) -> Array:
+    u, _, vt = np.linalg.svd(x, full_matrices=False)
+    return np.concatenate([u, turned(vt)], axis=-2)
+
+
+def singular_vectors_along(x: Array, e: Array) -> Array:
+    """Townsend's forward formulas, with dP = U^T dX V and F_ij = 1 / (s_j^2 - s_i^2)."""
+    u, s, vt = np.linalg.svd(x, full_matrices=False)
+    v, p, f = turned(vt), turned(u) @ e @ turned(vt), gaps(s, squares=True)
+    columns, rows = s[..., None, :], s[..., :, None]
+    du = u @ (f * (p * columns + rows * turned(p)))
+    dv = v @ (f * (rows * p + turned(p) * columns))
+    du += (np.eye(u.shape[-2]) - u @ turned(u)) @ e @ v / columns
+    dv += (np.eye(v.shape[-2]) - v @ turned(v)) @ turned(e) @ u / columns
+    return np.concatenate([du, dv], axis=-2)
+
+
+def qr_along(x: Array, e: Array) -> Array:
+    """DQ = Q W + (1 - Q Q^T) dA R^-1, W skew with the lower triangle of Q^T dA R^-1."""
+    q, r = np.linalg.qr(x)
+    inside = turned(q) @ e @ np.linalg.inv(r)
+    w = np.tril(inside, -1) - turned(np.tril(inside, -1))
+    dq = q @ w + e @ np.linalg.inv(r) - q @ inside
+    return np.concatenate([dq, turned(q) @ e - w @ r], axis=-2)
+
+
+def pinv_along(a: Array, e: Array, rcond: Any = None) -> Array:
+    """Of a tall matrix (A^T A)^-1 A^T, and of a wide one the same, transposed."""
+    if a.shape[-2] < a.shape[-1]:
+        return turned(pinv_along(turned(a), turned(e)))
+    inner = np.linalg.inv(turned(a) @ a)
+    change = -inner @ (turned(e) @ a + turned(a) @ e) @ inner
+    return change @ turned(a) + inner @ turned(e)
+
+
+def pinv_by_hand(a: Array, rcond: Any = None) -> Array:
+    """(A^T A)^-1 A^T, or A^T (A A^T)^-1."""
+    if a.shape[-2] < a.shape[-1]:
+        return turned(a) @ np.linalg.inv(a @ turned(a))
+    return np.linalg.inv(turned(a) @ a) @ turned(a)
+
+
+def gram(x: Array) -> Array:
+    """The smaller one of X^T X and X X^T."""
+    return turned(x) @ x if x.shape[-2] >= x.shape[-1] else x @ turned(x)
+
+
+SQUARES = [(3, 3), (1, 1), (2, 3, 3), (2, 1, 2, 2), (0, 3, 3)]
+OBLONGS = [(3, 3), (4, 3), (2, 3), (2, 4, 2), (2, 2, 3), (1, 1), (0, 3, 2)]
+
+
+def through(m: Array, b: Array) -> Array:
+    """Matrices times a vector, or times matrices."""
+    return (
+        np.einsum("...ij,j->...i", m, b) if b.ndim == 1 else np.einsum("...ij,...jk->...ik", m, b)
+    )
+
+
+LINALG_ROWS = [
+    row(
+        linalg.solve,
+        lambda a, b: through(np.linalg.inv(a), b),
+        ((regular, (3, 3)), (REAL, (3,))),
+        ((regular, (3, 3)), (REAL, (3, 2))),
+        ((regular, (2, 3, 3)), (REAL, (3,))),
+        ((regular, (3, 3)), (REAL, (4, 3, 2))),
+        ((regular, (2, 1, 3, 3)), (REAL, (4, 3, 1))),
+        ((regular, (1, 1)), (REAL, (1,))),
+        ((regular, (0, 3, 3)), (REAL, (3, 2))),
+        a=lambda g, a, b: entry_by_entry(
+            lambda a, e: through(-np.linalg.inv(a) @ e @ np.linalg.inv(a), b)
+        )(g, a),
+        b=lambda g, a, b: entry_by_entry(lambda b, e: through(np.linalg.inv(a), e))(g, b),
+    ),
+    row(
+        linalg.inverse,
+        lambda a: np.linalg.solve(a, np.eye(a.shape[-1], dtype=a.dtype)),
+        *[((regular, shape),) for shape in SQUARES],
+        a=entry_by_entry(lambda a, e: -np.linalg.inv(a) @ e @ np.linalg.inv(a)),
+    ),
+    row(
+        linalg.determinant,
+        lambda a: np.asarray(np.prod(np.linalg.eigvals(a), axis=-1).real),
+        *[((regular, shape),) for shape in SQUARES],
+        a=entry_by_entry(row_replaced),
+    ),
+    row(
+        linalg.minors,
+        gradient_of_det,
+        ((REAL, (3, 3)),),
+        ((REAL, (2, 2, 2)),),
+        ((REAL, (1, 1)),),
+        (exactly(np.arange(16.0).reshape(4, 4)),),
+        (exactly([[1.0, 2.0], [2.0, 4.0]]), (REAL, (2, 2))),
+        ((REAL, (2, 3, 3)), (REAL, (2, 3, 3))),
+        ((REAL, (3, 3)), (REAL, (3, 3)), (REAL, (3, 3))),
+        ((REAL, (0, 3, 3)), (REAL, (0, 3, 3))),
+        a=lambda g, a, *gs: gradient_of_det(a, *gs, g),
+        gs=through_directions,
+    ),
+    row(
+        linalg.sign_of_determinant,
+        lambda a: np.sign(np.prod(np.linalg.eigvals(a), axis=-1).real),
+        *[((regular, shape),) for shape in SQUARES],
+    ),
+    row(
+        linalg.logarithm_of_determinant,
+        lambda a: np.log(np.abs(np.prod(np.linalg.eigvals(a), axis=-1))),
+        *[((regular, shape),) for shape in SQUARES],
+        a=entry_by_entry(lambda a, e: np.trace(np.linalg.inv(a) @ e, axis1=-2, axis2=-1)),
+    ),
+    row(
+        linalg.lower_half,
+        half_below,
+        *[((REAL, shape),) for shape in SQUARES],
+        linear=True,
+        x=lambda g, x: half_below(g),
+    ),
+    row(
+        linalg.cholesky,
+        lambda a, upper=False: (
+            turned(np.linalg.cholesky(of_lower(turned(a))))
+            if upper
+            else np.linalg.cholesky(of_lower(a))
+        ),
+        *[((symmetric, shape),) for shape in SQUARES],
+        ((symmetric, (2, 3, 3)), {"upper": True}),
+        a=entry_by_entry(cholesky_along),
+    ),
+    row(
+        linalg.eigenvalues,
+        lambda a: np.linalg.svd(of_lower(a), compute_uv=False)[..., ::-1],
+        *[((symmetric, shape),) for shape in SQUARES],
+        a=entry_by_entry(eigenvalues_along),
+    ),
+    row(
+        linalg.eigenvectors,
+        lambda a: np.linalg.eigh(of_lower(a))[1],
+        *[((symmetric, shape),) for shape in SQUARES],
+        a=entry_by_entry(eigenvectors_along),
+    ),
+    row(
+        linalg.one_over_gaps,
+        gaps,
+        *[((apart, shape),) for shape in ((3,), (2, 3), (1,), (0, 3), (2, 0))],
+        ((apart, (4,)), {"squares": False}),
+        (exactly([1.0, 2.0, 4.0]), {"squares": True}),
+        x=entry_by_entry(gaps_along),
+    ),
+    row(
+        linalg.singular_values,
+        lambda x: np.sqrt(np.linalg.eigvalsh(gram(x)))[..., ::-1],
+        *[((regular, shape),) for shape in OBLONGS],
+        x=entry_by_entry(
+            lambda x, e: np.einsum(
+                "...ik,...ij,...jk->...k",
+                both_vectors(x)[..., : x.shape[-2], :],
+                e,
+                both_vectors(x)[..., x.shape[-2] :, :],
+            )
+        ),
+    ),
+    row(
+        linalg.singular_vectors,
+        both_vectors,
+        *[((regular, shape),) for shape in OBLONGS],
+        x=entry_by_entry(singular_vectors_along),
+    ),
+    row(
+        linalg.orthogonal_and_triangular,
+        lambda x: np.concatenate(np.linalg.qr(x), axis=-2),
+        *[((regular, shape),) for shape in OBLONGS if shape[-2] >= shape[-1]],
+        x=entry_by_entry(qr_along),
+    ),
+    row(
+        linalg.pseudo_inverse,
+        pinv_by_hand,
+        *[((regular, shape),) for shape in OBLONGS],
+        ((regular, (2, 3)), {"rcond": 1e-10}),
+        a=entry_by_entry(pinv_along),
+    ),
+]
+
+
+# ---- special functions --------------------------------------------------------------------------
+
+
+def special_rows() -> list[Case]:
+    """The rows of what needs SciPy; none where it is not installed."""
+    try:
+        from autograd_mini import special
+    except ImportError:
+        return []
+    scipy = sys.modules["scipy.special"]
+    inside, root_pi = between(0.1, 0.9), math.sqrt(math.pi)
+
+    def by_math(function: Callable[[float], float]) -> Callable[[Array], Array]:
+        return lambda x: np.vectorize(function, otypes=[x.dtype])(x)
+
+    def slope_of_digamma(x: Array, n: int = 1) -> Array:
+        """(-1)^(n+1) n! times the sum of 1 / (x + k)^(n+1), the rest by Euler and Maclaurin."""
+        x, m = x.astype(float), n + 1
+        total = sum(1 / (x + k) ** m for k in range(30))
+        x = x + 30
+        total = total + x ** (1 - m) / (m - 1) + x**-m / 2 + m * x ** (-m - 1) / 12
+        total = total - m * (m + 1) * (m + 2) * x ** (-m - 3) / 720
+        return (-1) ** m * math.factorial(n) * total
+
+    def digamma(x: Array) -> Array:
+        """Log y - 1/2y - 1/12y^2 + ... at y = x + 30, less 1 / (x + k)."""
+        y = x.astype(float) + 30
+        tail = np.log(y) - 1 / (2 * y) - 1 / (12 * y**2) + 1 / (120 * y**4) - 1 / (252 * y**6)
+        return (tail - sum(1 / (x.astype(float) + k) for k in range(30))).astype(x.dtype)
+
+    return [
+        elementwise(special.erf, by_math(math.erf), REAL, x=lambda x: 2 * np.exp(-x * x) / root_pi),
+        elementwise(
+            special.erfc, by_math(math.erfc), REAL, x=lambda x: -2 * np.exp(-x * x) / root_pi
+        ),
+        elementwise(
+            special.erfinv,
+            scipy.erfinv,
+            inside,
+            x=lambda x: root_pi / 2 * np.exp(scipy.erfinv(x) ** 2),
+        ),
+        elementwise(
+            special.ndtr,
+            by_math(lambda x: (1 + math.erf(x / math.sqrt(2))) / 2),
+            REAL,
+            x=lambda x: np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+        ),
+        elementwise(
+            special.logit,
+            lambda x: np.log(x) - np.log(1 - x),
+            inside,
+            x=lambda x: 1 / x + 1 / (1 - x),
+        ),
+        elementwise(special.gammaln, by_math(math.lgamma), POSITIVE, x=digamma),
+        elementwise(special.digamma, digamma, POSITIVE, x=slope_of_digamma),
+        elementwise(
+            special.polygamma_of_order,
+            lambda x, n: slope_of_digamma(x, n).astype(x.dtype),
+            POSITIVE,
+            statics=[{"n": 1}, {"n": 2}],
+            x=lambda x, n: slope_of_digamma(x, n + 1),
+        ),
+        elementwise(special.entr, lambda x: -x * np.log(x), POSITIVE, x=lambda x: -np.log(x) - 1),
+        elementwise(
+            special.ratio,
+            lambda a, b: a / b,
+            REAL,
+            POSITIVE,
+            a=lambda a, b: 1 / b,
+            b=lambda a, b: -a / b**2,
+        ),
+        elementwise(
+            special.xlogy,
+            lambda a, b: a * np.log(b),
+            REAL,
+            POSITIVE,
+            a=lambda a, b: np.log(b),
+            b=lambda a, b: a / b,
+        ),
+    ]
+
+
+CASES = [*CORE_ROWS, *NN_ROWS, *IMAGE_ROWS, *FURTHER_ROWS, *LINALG_ROWS, *special_rows()]
 
 
 # ---- tests of all rows --------------------------------------------------------------------------

@@ -48,7 +48,9 @@ HOUSE = [
     "core.ops",
     "core",
     "activations",
+    "special",
     "numpy_functions",
+    "linalg",
     "numpy_statistics",
     "numpy_options",
     "trace",
@@ -244,7 +246,7 @@ def test_public_names_are_there_and_documented() -> None:
 # ---- what is known of single ops, and who looks at frames ---------------------------------------
 
 #: Where ops are declared.  Everything else asks what the declarations say.
-DECLARATIONS = ("core", "nn", "optim", "activations", "numpy_functions")
+DECLARATIONS = ("core", "nn", "optim", "activations", "special", "numpy_functions", "linalg")
 #: How many places compare with single ops or keep tables of them.  It only falls.
 MOST_OPS = 35
 #: How many functions look at frames, bytecode or profiles.  It only falls.

@@ -23,13 +23,13 @@ from ..border import NO_MASKS, PLAIN, as_array, operand
 from ..memory import settled
 from ..methods import Methods
 from ..refusals import (
+    declare_late,
     described,
     refuse_computed,
     refuse_history,
     refuse_other_than_tensors,
     refuse_recorded,
     without_gradient,
-    without_rule,
 )
 from .graph import Array, Node, gone_backward, listen, listening, newest_first, sweep, tell, writes
 from .primitive import Like, Likes, Primitive, implementations, primitive
@@ -676,7 +676,7 @@ class Tensor(Methods):
     ) -> Any:
         function = ufunc if method == "__call__" else (ufunc, method)
         if function not in implementations:
-            raise without_rule(ufunc, method)
+            declare_late(ufunc, method)
         if not OPTIONS.isdisjoint(kwargs) and function is ufunc:
             return implementations["options"](ufunc, inputs, out, **kwargs)
         y = implementations[function](*inputs, **kwargs)
@@ -684,7 +684,7 @@ class Tensor(Methods):
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if function not in implementations:
-            raise without_rule(function)
+            declare_late(function)
         if not OPTIONS.isdisjoint(kwargs) and (function, "options") in implementations:
             return implementations[function, "options"](*args, **kwargs)
         out = kwargs.pop("out", None)

@@ -31,6 +31,7 @@ from .literals import (
     parsed,
 )
 
+SPECIAL = "scipy.special"
 OURS = ops.__name__.removesuffix("core.ops")
 #: Functions of ours that only take a shorter way, as a reader of NumPy writes them.
 SHORTCUTS = {
@@ -519,8 +520,10 @@ PLAIN_TYPES: frozenset[type] = frozenset(
 
 
 def library_of(thing: Any) -> str | None:
-    """The module of NumPy or of Python's own library that has something under its name."""
+    """The module of NumPy, SciPy or Python's own library that has something under its name."""
     home, name = getattr(thing, "__module__", None), getattr(thing, "__name__", None)
+    if isinstance(name, str) and getattr(sys.modules.get(SPECIAL), name, None) is thing:
+        return SPECIAL
     if not isinstance(home, str) or not isinstance(name, str) or home == "builtins":
         return None
     if home.partition(".")[0] not in {"numpy", *sys.stdlib_module_names}:

@@ -340,12 +340,14 @@ def written_out(
     examples: Examples | None = None,
 ) -> str:
     """A module with the function, what that needs, and the data of the run if they are few."""
-    ours = [x for x in kernels.imports if "numpy" not in x]
+    scipy = any("scipy" in x for x in kernels.imports)
+    ours = [x for x in kernels.imports if "numpy" not in x and "scipy" not in x]
     imports = sorted(ours, key=lambda x: (x.startswith("from"), x)) + [""] * bool(ours)
     imports += ["import numpy as np", *sorted({*kernels.imports} - {*ours})]
     parts = [
         f'"""{cost} and its gradients, forward and backward, line by line.\n\n'
-        f"Written by autograd_mini from a recorded run.  It needs NumPy alone and computes\n"
+        f"Written by autograd_mini from a recorded run.  It needs "
+        f"{'NumPy and SciPy' if scipy else 'NumPy alone'} and computes\n"
         f"{exactly}.  Branches, masks, and numbers and arrays\n"
         f'without a name are those of that run.\n"""',
         "\n".join(imports),

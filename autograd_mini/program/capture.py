@@ -355,6 +355,7 @@ class Capture(Observer):
         self.gradients: dict[int, tuple[Tensor, Tensor | None]] = {}
         self.names: dict[int, str] = {}
         self._inner: list[list[Step]] = []  # of the kernels that are being taken apart
+        self._apart: list[Any] = []  # the ops that these are of
         self._variables: dict[int, Variable] = {}
         self._alive: list[Any] = []  # so that no id is used twice
         self._held: dict[int, Tensor] = {}
@@ -684,6 +685,8 @@ class Capture(Observer):
             return None
         if primitive.kernel.__module__.partition(".")[0] != PACKAGE:
             return None
+        if primitive in self._apart:
+            raise RecursionError(f"{primitive.name} would be made of itself, and so it stays whole")
         arrays = [array_of(x) if isinstance(x, Tensor) else x for x in operands]
         if before is not None:
             arrays = [before if array is array_of(y) else array for array in arrays]
@@ -698,6 +701,7 @@ class Capture(Observer):
         if not self._inner:
             self._errors = np.geterr()
         self._inner.append([])
+        self._apart.append(primitive)
         overwriting, self._overwriting = self._overwriting, None
         try:
             with listen(recording=False):
@@ -706,6 +710,7 @@ class Capture(Observer):
             return None
         finally:
             steps = self._inner.pop()
+            self._apart.pop()
             self._overwriting = overwriting
         if not isinstance(result, Tensor) or not same(array_of(result), array_of(y)):
             return None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .. import numpy_functions  # noqa: F401 - its ops are among the implementations
+from .. import linalg, numpy_functions  # noqa: F401 - their ops are among the implementations
 from ..core.primitive import Primitive, implementations
 
 # An operand that binds less tightly than its place asks for is put into parentheses.
