@@ -306,7 +306,8 @@ def eigenvalues_of_any_matrix(a: Array) -> Any:
 def singular_values_rule(g: Array, x: Array, y: Array) -> Array:
     """The rule U diag(g) V^T; Giles 2008, 3.2.  Values that are 0 give 0, of their subgradients."""
     u, v = left_and_right(x)
-    return with_columns_scaled(u, g * per_length(y, y)) @ mirrored(v)
+    known = y * (y > rounding(y))
+    return with_columns_scaled(u, g * per_length(known, known)) @ mirrored(v)
 
 
 singular_values = primitive(
@@ -459,7 +460,10 @@ def lstsq(a: Array, b: Array, rcond: float | None = None) -> tuple[Array, Array,
             f"as many rows"
         )
     a = a if a.dtype.kind == "f" else a.astype(float)
-    rcond = smallest_ratio(a) if rcond is None else rcond
+    if rcond is None:
+        rcond = smallest_ratio(a)
+    elif rcond < 0:  # as LAPACK reads it
+        rcond = float(np.finfo(a.dtype).eps)
     x = np.matmul(pseudo_inverse(a, rcond=rcond), b)
     s = singular_values(a)
     rank = on_data(lambda s: int(np.sum(s > rcond * s[:1])), True)(s)

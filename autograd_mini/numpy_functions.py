@@ -126,6 +126,8 @@ copysign   = elementwise(np.copysign,   r"|$a|\, \mathrm{sgn} $b",  analytic=Fal
                          a=lambda g, a, y: g * (np.sign(a) * np.sign(y)), b=zero)
 heaviside  = elementwise(np.heaviside,  r"H_{$b}($a)",              analytic=False,
                          a=zero, b=lambda g, a: g * (a == 0))
+ldexp      = elementwise(np.ldexp,      r"$a \cdot 2^{$b}",         analytic=False,
+                         a=lambda g, b: np.ldexp(g, b))
 fabs       = elementwise(np.fabs,       r"|$x|", x=lambda g, x: g * slope(x), analytic=False)
 conjugate  = elementwise(np.conjugate,  r"\overline{$x}",           x=lambda g: g, analytic=False)
 deg2rad    = elementwise(np.deg2rad,    r"\frac{\pi}{180}\, $x",    analytic=False,
@@ -748,6 +750,16 @@ MOVING: tuple[Any, ...] = (
 implementations.update({function: moves(function) for function in MOVING})
 
 
+@composite(np.insert)
+def insert(arr: Array, obj: Any, values: Array, axis: int | None = None) -> Array:
+    """An array with values before given places along an axis, flattened if there is none."""
+    arr = as_array(arr)
+    values = as_array(values).astype(arr.dtype)
+    old, new = np.split(np.arange(arr.size + values.size), [arr.size])
+    places = np.insert(old.reshape(arr.shape), unwrapped(obj), new.reshape(values.shape), axis)
+    return np.concatenate([arr.ravel(), values.ravel()])[places]
+
+
 @composite(np.pad)
 def pad(array: Array, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Array:
     """A frame around an array, of constants or of its own elements.
@@ -909,6 +921,32 @@ def block(arrays: Any) -> Array:
 
     levels = depth(arrays)
     return joined(arrays, levels)
+
+
+@composite(np.unwrap)
+def unwrap(
+    p: Array, discont: float | None = None, axis: int = -1, *, period: float = 2 * math.pi
+) -> Array:
+    """Angles without jumps: multiples of the period are added, which are constant."""
+    angles = unwrapped(p)
+    return p + (np.unwrap(angles, discont, axis, period=period) - angles)
+
+
+@composite(np.vander)
+def vander(x: Array, N: int | None = None, increasing: bool = False) -> Array:
+    """The powers of each element of a vector in a row, the highest first."""
+    if x.ndim != 1:
+        raise ValueError(f"vander takes a vector, not {described(x)}")
+    powers = np.arange(len(x) if N is None else N)
+    return x[:, None] ** (powers if increasing else powers[::-1])
+
+
+@composite(np.i0)
+def i0(x: Array) -> Array:
+    """The modified Bessel function of order 0; its derivatives need SciPy."""
+    from .special import modified_bessel
+
+    return modified_bessel(x, n=0)
 
 
 @composite(np.append)

@@ -16,6 +16,7 @@ from .core.ops import Axis, count
 from .core.primitive import implementations
 from .core.tensor import Tensor, unwrapped, written
 from .numpy_functions import norm
+from .refusals import name_of
 
 # ---- methods of ufuncs --------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ def refuse_others(function: Any, others: dict[str, Any]) -> None:
     """Raise if there are options that nobody knows."""
     if others:
         raise TypeError(
-            f"np.{function.__name__} takes no such argument for Tensors: {', '.join(others)}"
+            f"{name_of(function)} takes no such argument for Tensors: {', '.join(others)}"
         )
 
 
@@ -78,10 +79,10 @@ def ufunc_with_options(
     """A ufunc that computes in a dtype, or writes only where it is told to."""
     refuse_others(ufunc, others)
     if where is not True and out is None:
-        name = ufunc.__name__
+        name = name_of(ufunc)
         raise TypeError(
-            f"np.{name} with where= leaves the other elements as they happen to be: give an out= "
-            f"to write to, or write np.where(condition, np.{name}(...), other)"
+            f"{name} with where= leaves the other elements as they happen to be: give an out= "
+            f"to write to, or write np.where(condition, {name}(...), other)"
         )
     if dtype is not None:
         inputs = [x if np.isscalar(x) else as_array(x).astype(dtype) for x in inputs]
@@ -110,7 +111,7 @@ def reduction_with_options(function: Any, neutral: Any, join: Any) -> Callable[.
         a = as_array(a) if dtype is None else as_array(a).astype(dtype)
         if where is not True:
             if neutral is None and initial is None:
-                raise ValueError(f"np.{function.__name__} with where= needs initial= as well")
+                raise ValueError(f"{name_of(function)} with where= needs initial= as well")
             a = np.where(where, a, initial if neutral is None else neutral)
         if neutral is None and initial is not None and not count(a.shape, axis):
             empty = np.sum(unwrapped(a), axis=axis, keepdims=keepdims)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,14 +20,21 @@ def described(operand: Any) -> str:
     return f"{name + ' of ' if name else ''}shape {shape} {operand.dtype}"
 
 
+def name_of(function: Any) -> str:
+    """A function of NumPy or SciPy as people write it."""
+    name, home = function.__name__, getattr(function, "__module__", None)
+    for library in ("scipy.special", "numpy"):  # a ufunc does not say where it is from
+        if getattr(sys.modules.get(library), name, None) is function:
+            home = library
+    return f"{home}.{name}".replace("numpy", "np", 1) if home else str(name)
+
+
 def without_rule(function: Any, method: str = "__call__") -> TypeError:
-    """What to say of a NumPy function that does not work on Tensors."""
-    module = getattr(function, "__module__", None) or "numpy"  # ufuncs have none before NumPy 2.1
-    name = f"{module}.{function.__name__}".replace("numpy", "np", 1)
+    """What to say of a function that does not work on Tensors."""
     return TypeError(
-        f"{name}{'' if method == '__call__' else '.' + method} has no derivative here. Declare one "
-        f"(ag.elementwise, ag.primitive), write it in terms of other functions (ag.composite), or "
-        f"call it on t.detach() or t.data, where no gradient flows"
+        f"{name_of(function)}{'' if method == '__call__' else '.' + method} has no derivative "
+        f"here. Declare one (ag.elementwise, ag.primitive), write it in terms of other functions "
+        f"(ag.composite), or call it on t.detach() or t.data, where no gradient flows"
     )
 
 

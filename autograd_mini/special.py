@@ -84,6 +84,17 @@ def polygamma_of_order(x: Array, *, n: int) -> Array:
     return of_any_order(n, x).astype(x.dtype)
 
 
+@primitive(
+    r"I_{$n}($x)",
+    name="modified_bessel",
+    kind="elementwise",
+    x=lambda g, x, n: g * (modified_bessel(x, n=n - 1) + modified_bessel(x, n=n + 1)) / 2,  # type: ignore[has-type]
+)
+def modified_bessel(x: Array, *, n: int) -> Array:
+    """The modified Bessel function of the first kind, of integer order."""
+    return scipy.iv(n, x)
+
+
 expit = implementations[scipy.expit] = sigmoid
 
 

@@ -1255,6 +1255,14 @@ FURTHER_ROWS = [
         a=lambda a, b: np.where((a > 0) == (b > 0), 1.0, -1.0),
         b=zero,
     ),
+    row(
+        numpy_functions.ldexp,
+        lambda a, b: (a * 2.0**b).astype(a.dtype),
+        ((REAL, (2, 3)), exactly([[1, -2, 0], [3, 4, -6]])),
+        ((REAL, (3,)), exactly(2)),
+        ((REAL, ()), exactly([1, 2])),
+        a=lambda a, b: 2.0**b,
+    ),
     elementwise(
         numpy_functions.heaviside,
         lambda a, b: np.where(a > 0, 1.0, 0.0 * b).astype(b.dtype),
@@ -1637,6 +1645,12 @@ def special_rows() -> list[Case]:
         total = total - m * (m + 1) * (m + 2) * x ** (-m - 3) / 720
         return (-1) ** m * math.factorial(n) * total
 
+    def bessel(x: Array, n: int, derivative: int = 0) -> Array:
+        """I_n(x) is the mean of exp(x cos t) cos(nt) over all angles t."""
+        angles = np.linspace(0, 2 * np.pi, 64, endpoint=False)
+        waves = np.exp(np.multiply.outer(x.astype(float), np.cos(angles))) * np.cos(n * angles)
+        return np.mean(waves * np.cos(angles) ** derivative, axis=-1).astype(x.dtype)
+
     def digamma(x: Array) -> Array:
         """Log y - 1/2y - 1/12y^2 + ... at y = x + 30, less 1 / (x + k)."""
         y = x.astype(float) + 30
@@ -1674,6 +1688,13 @@ def special_rows() -> list[Case]:
             POSITIVE,
             statics=[{"n": 1}, {"n": 2}],
             x=lambda x, n: slope_of_digamma(x, n + 1),
+        ),
+        elementwise(
+            special.modified_bessel,
+            bessel,
+            REAL,
+            statics=[{"n": 0}, {"n": 1}, {"n": -2}],
+            x=lambda x, n: bessel(x, n, 1),
         ),
         elementwise(special.entr, lambda x: -x * np.log(x), POSITIVE, x=lambda x: -np.log(x) - 1),
         elementwise(
