@@ -16,6 +16,7 @@ from .core.ops import Axis, count
 from .core.primitive import implementations
 from .core.tensor import Tensor, unwrapped, written
 from .numpy_functions import norm
+from .numpy_statistics import instead_of_nan
 from .refusals import name_of
 
 # ---- methods of ufuncs --------------------------------------------------------------------------
@@ -155,6 +156,16 @@ def moments_with_options(function: Any) -> Callable[..., Array]:
     return moment
 
 
+def without_nan(options: Callable[..., Array]) -> Callable[..., Array]:
+    """A reduction with options of those elements that are no nan."""
+
+    def reduced(a: Array, *args: Any, where: Any = True, **kwargs: Any) -> Array:
+        there = ~np.isnan(unwrapped(a)) & unwrapped(as_array(where))
+        return options(instead_of_nan(a, 0), *args, where=there, **kwargs)
+
+    return reduced
+
+
 implementations["options"] = ufunc_with_options
 for _function, _neutral, _join in (
     (np.sum, 0, np.add), (np.prod, 1, np.multiply),
@@ -163,3 +174,6 @@ for _function, _neutral, _join in (
     implementations[_function, "options"] = reduction_with_options(_function, _neutral, _join)
 for _function in (np.mean, np.var, np.std):
     implementations[_function, "options"] = moments_with_options(_function)
+for _name in ("sum", "prod", "max", "min", "mean", "var", "std"):
+    _options = without_nan(implementations[getattr(np, _name), "options"])
+    implementations[getattr(np, f"nan{_name}"), "options"] = _options

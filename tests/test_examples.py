@@ -186,7 +186,7 @@ def test_the_lines_shown_are_those_that_the_tour_runs() -> None:
             assert ast.dump(ast.parse(line).body[0]) in statements
 
 
-PAGES = ("arrays", "compile", "networks", "processes", "seeing", "singular")
+PAGES = ("arrays", "compile", "networks", "numpy", "processes", "seeing", "singular")
 
 
 @pytest.mark.parametrize("page", ["README.md", *[f"docs/{name}.md" for name in PAGES]])

@@ -582,6 +582,15 @@ OPTIONS = [
         row(f, X(3, 4), axis=0, where=SOME[:, None], initial=-9.0)
         for f in (np.sum, np.prod, np.max)
     ],
+    *[
+        row(of_holes(function), X(3, 4), axis=axis, where=SOME[:, None])
+        for function in (np.nansum, np.nanprod, np.nanmean, np.nanvar, np.nanstd)
+        for axis in (None, (0, 1))
+    ],
+    row(of_holes(np.nanmax), X(3, 4), axis=0, where=SOME[:, None], initial=-9.0),
+    row(of_holes(np.nanmin), X(3, 4), initial=-0.1, keepdims=True),
+    row(of_holes(np.nansum), X(3, 4), initial=3.0, dtype=np.float64),
+    row(of_holes(np.nanvar), X(3, 4), axis=0, correction=1),
     row(np.min, X(3, 4), initial=0.1),
     row(np.max, X(3, 4), axis=1, initial=0.1, keepdims=True),
     row(np.max, X(0, 4), axis=0, initial=0.1),

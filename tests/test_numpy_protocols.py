@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -209,6 +211,24 @@ def test_a_function_that_is_declared_is_known_from_then_on(monkeypatch: Any) -> 
     monkeypatch.setitem(implementations, np.sort_complex, None)  # which is taken back afterwards
     ag.composite(np.sort_complex)(np.sort)
     assert isinstance(np.sort_complex(x), ag.Tensor)
+
+
+def test_the_page_lists_just_the_functions_that_are_known() -> None:
+    scipy = pytest.importorskip("scipy.special", reason="SciPy is not installed")
+    import autograd_mini.special  # noqa: F401
+
+    page = (Path(__file__).parents[1] / "docs" / "numpy.md").read_text(encoding="utf-8")
+    listed: dict[Any, str] = {}
+    for home, library in (("np.", np), ("np.linalg.", np.linalg), ("scipy.special.", scipy)):
+        (block,) = re.findall(rf"^## `{re.escape(home)}`\n\n(.*?)\n\n", page, re.M | re.S)
+        for name in re.findall(r"`(\w+)`", block):
+            if hasattr(library, name):  # some are younger than the oldest NumPy that is supported
+                listed[getattr(library, name)] = home + name
+    listed.update({np.fft.fftshift: "np.fft.fftshift", np.fft.ifftshift: "np.fft.ifftshift"})
+    known = {x for x in implementations if not isinstance(x, str | tuple)}
+    known -= {np.linalg.eig, np.linalg.eigvals, np.ndarray.__getitem__, np.ndarray.astype}
+    assert {listed[x] for x in listed.keys() - known} == set()
+    assert {x.__name__ for x in known - listed.keys()} == set()
 
 
 # ---- plain arrays do not swallow tensors --------------------------------------------------------
