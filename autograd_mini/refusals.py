@@ -62,12 +62,14 @@ def without_gradient(tensor: Any) -> AttributeError:
 
 def refuse_history(tensor: Any) -> None:
     """Raise if a Tensor is recorded: a plain array would lose what it was computed from."""
-    if tensor._node is not None:
+    node = tensor._node
+    if node is not None:
         raise TypeError(
-            f"the tensor {described(tensor)} has a history, which np.array(t), arr[...] = t and "
-            f"arr.dot(t) would silently cut off. Write t.detach() or t.data for the numbers, "
-            f"np.stack([t, ...]) to join tensors; np.dot(arr, t), df.to_numpy() @ t and "
-            f"S.toarray() @ t keep the gradient"
+            f"the {'tensor' if node.primitive else 'leaf'} {described(tensor)} "
+            f"{'has a history' if node.primitive else 'wants a gradient'}, which np.array(t), "
+            f"arr[...] = t and arr.dot(t) would silently cut off. Write t.detach() or t.data for "
+            f"the numbers, np.stack([t, ...]) to join tensors; np.dot(arr, t), df.to_numpy() @ t "
+            f"and S.toarray() @ t keep the gradient"
         )
 
 

@@ -193,7 +193,7 @@ def test_a_data_array_on_the_left_holds_the_tensor_with_its_history() -> None:
     np.sum(y.data).backward()
     assert t.grad is not None
     assert t.grad.tolist() == [3.0, 4.0]
-    with pytest.raises(TypeError, match="has a history"):
+    with pytest.raises(TypeError, match="would silently cut off"):
         t * y
 
 
@@ -296,7 +296,7 @@ def test_dlpack_gives_the_memory_of_a_constant_without_a_copy() -> None:
 
 
 def test_dlpack_of_a_recorded_tensor_is_refused() -> None:
-    with pytest.raises(TypeError, match=r"has a history.*t\.detach\(\)"):
+    with pytest.raises(TypeError, match=r"would silently cut off.*t\.detach\(\)"):
         np.from_dlpack(ag.Tensor([1.0], requires_grad=True))
 
 

@@ -100,7 +100,7 @@ def test_defaults_are_those_of_scipy(name: str, axis: Any) -> None:
 
 
 def test_a_plain_function_of_scipy_says_what_to_call() -> None:
-    with pytest.raises(TypeError, match="has a history"):
+    with pytest.raises(TypeError, match="would silently cut off"):
         scipy.logsumexp(ag.Tensor([1.0, 2.0], requires_grad=True))
 
 

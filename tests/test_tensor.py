@@ -111,7 +111,7 @@ def test_only_floating_point_tensors_can_want_gradients(data: Any) -> None:
 def test_a_tensor_of_a_tensor_with_history_is_refused() -> None:
     x = leaf([1.0])
     for data in (x, x * 2, [x[0], x[0]]):
-        with pytest.raises(TypeError, match=r"history.*detach\(\)"):
+        with pytest.raises(TypeError, match=r"silently cut off.*detach\(\)"):
             ag.Tensor(data)
 
 
@@ -392,7 +392,7 @@ def test_numpy_gives_the_array_of_a_tensor_without_history() -> None:
     x = leaf([1.0])
     assert x.detach().numpy() is x.data
     for tensor in (x, x * 2):
-        with pytest.raises(TypeError, match=r"history.*t\.detach\(\) or t\.data"):
+        with pytest.raises(TypeError, match=r"silently cut off.*t\.detach\(\) or t\.data"):
             tensor.numpy()
 
 
