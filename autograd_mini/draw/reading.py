@@ -166,7 +166,7 @@ def read(
         gradients,
         behind(run, [cost] if cost else [], run.forward),
         {(pull.call, pull.position): pull for pull in run.pulls},
-        derived_from_others(run.values, found),
+        derived_from_others(run.forward, run.values, found),
         of_gradients,
     )
 

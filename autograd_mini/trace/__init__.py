@@ -9,7 +9,7 @@ record.  `debug` listens in the same way, and complains.
 from .debugging import bad, debug
 from .graphs import array_of
 from .observer import Observer
-from .origins import complement, derived_from_others, same, views
+from .origins import complement, derived_from_others, running, same
 from .parcel import Linked, is_computed
 from .record import Trace, trace
 from .values import PACKAGE, Call, Derived, Failure, Pull, Scope, Source, Value, called_from
@@ -33,7 +33,7 @@ __all__ = [
     "debug",
     "derived_from_others",
     "is_computed",
+    "running",
     "same",
     "trace",
-    "views",
 ]

@@ -1,15 +1,17 @@
-"""What arrays from outside were made of, as far as their numbers and their memory show."""
+"""What arrays from outside were made of, as far as their memory and the user's program show."""
 
 from __future__ import annotations
 
+import ast
 import functools
+import linecache
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..core import ops
-from .values import Derived, Value
+from .values import Call, Derived, Value
 
 
 def complement(x: Any) -> Any:
@@ -27,33 +29,86 @@ COMPUTED: tuple[Callable[[Any], Any], ...] = (complement, negated)
 
 
 def derived_from_others(
-    values: Iterable[Value], names: Mapping[Value, str]
+    calls: Iterable[Call], values: Iterable[Value], names: Mapping[Value, str]
 ) -> dict[Value, Derived]:
     """Find what arrays from outside without a name were made of.
 
-    ``Y.T`` is told by its memory, which is that of ``Y``.  ``1 - Y`` and ``-Y`` are told by their
-    numbers, if these are not all the same and only one array has them: any zeros are 1 minus some
-    ones.  Many single numbers are 1 minus another one; of these only ``1 - y`` is told.
+    ``Y.T`` is told by its memory, which is that of ``Y``.  ``1 - Y`` and ``-Y`` are told by the
+    line of the program that takes them, if that says so and their numbers do: numbers alone would
+    make any zeros 1 minus some ones.  Where no line is known they have to be of several values.
     """
     inputs = [x for x in values if x.kind == "input" and x.array.size and x.dtype.kind in "iuf"]
     sources = [y for y in inputs if y in names]
+    unnamed = {x for x in inputs if x not in names}
     found: dict[Value, Derived] = {}
-    for x in inputs:
-        if x in names:
-            continue
+    for x in unnamed:
         alike = [Derived(ops.transpose, y) for y in sources if is_transposed(x, y)]
-        if not alike and (x.array.size == 1 or np.any(x.array != x.array.flat[0])):
-            functions = COMPUTED[:1] if x.array.size == 1 else COMPUTED
+        if len(alike) == 1:
+            found[x] = alike[0]
+    for call in calls:
+        for x in {*call.arrays} & unnamed - {*found}:
             alike = [
                 Derived(function, y)
                 for y in sources
-                for function in functions
-                if same(function(y.array.reshape(-1)[:1]), x.array.reshape(-1)[:1])
-                and same(function(y.array), x.array)
+                for function in COMPUTED
+                if same(function(y.array), x.array)
+                and says(call, function, names[y])
+                and (call.place or np.any(x.array != x.array.flat[0]))
             ]
-        if len(alike) == 1:
-            found[x] = alike[0]
+            if len(alike) == 1:
+                found[x] = alike[0]
     return found
+
+
+def says(call: Call, function: Callable[[Any], Any], name: str) -> bool:
+    """Whether the user's program has ``1 - Y`` or ``-Y`` of something called so, at a call.
+
+    A graph that nobody traced knows no lines of a program, and has its numbers alone.
+    """
+    if call.place is None:
+        return True
+    tree = running(call)
+    for node in ast.walk(tree) if tree is not None else ():
+        match node:
+            case ast.BinOp(ast.Constant(value=1), ast.Sub(), operand) if function is complement:
+                pass
+            case ast.UnaryOp(ast.USub(), operand) if function is negated:
+                pass
+            case _:
+                continue
+        match operand:
+            case ast.Name(id=called) | ast.Attribute(attr=called):
+                pass
+            case ast.Subscript(slice=ast.Constant(value=called)):
+                pass
+            case _:
+                continue
+        if called == name.rpartition(".")[2]:
+            return True
+    return False
+
+
+def running(call: Call) -> ast.AST | None:
+    """What the user's program was doing: an expression, or a statement such as ``J += lam * w``.
+
+    Python knows the columns of each instruction: they lead to the expression as it was written.
+    """
+    if call.place is None:
+        return None
+    file, first, last, start, end = call.place.span
+    if first is None or last is None or start is None or end is None:
+        return None
+    lines = [linecache.getline(file, i).encode() for i in range(first, last + 1)]
+    lines[-1] = lines[-1][:end]
+    lines[0] = lines[0][start:]
+    text = b"".join(lines).decode(errors="replace")
+    for source in (f"({text}\n)", text):
+        try:
+            (statement,) = ast.parse(source).body
+        except (SyntaxError, ValueError):  # not to be had, or no longer what it was
+            continue
+        return statement.value if isinstance(statement, ast.Expr) else statement
+    return None
 
 
 def is_transposed(x: Value, y: Value) -> bool:

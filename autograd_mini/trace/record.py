@@ -362,7 +362,7 @@ class Trace(Linked, Observer):
         for value, derived in views(self.values, self._others).items():
             value.derived = derived
         given = {value: value.name for value in self.values if value.name}
-        for value, derived in derived_from_others(self.values, given).items():
+        for value, derived in derived_from_others(self.forward, self.values, given).items():
             value.derived = derived
         return self
 
