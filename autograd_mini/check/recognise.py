@@ -90,13 +90,18 @@ def same_share(
         y = function(earlier.array)
         if not close(y, later.array) or close(y, earlier.array):  # nothing shows which one
             return None
-        leaf = Tensor(earlier.array.copy(), requires_grad=True)
-        with Trace() as run:
-            function(leaf).backward(np.ones(earlier.shape))
-        share = renamed(run, run.pulls[0], earlier, later)
+        share = share_of_function(function, earlier, later)
         g = np.random.default_rng(0).standard_normal(earlier.shape)
         same = close(replay.share(share, g), replay.backward(pulls, {later: g})[earlier])
     return share if same else None
+
+
+def share_of_function(function: Callable[[Any], Any], earlier: Value, later: Value) -> Pull:
+    """The share of a function between two values."""
+    leaf = Tensor(earlier.array.copy(), requires_grad=True)
+    with Trace() as run, np.errstate(all="ignore"):
+        function(leaf).backward(np.ones(earlier.shape))
+    return renamed(run, run.pulls[0], earlier, later)
 
 
 def close(a: Array, b: Array) -> bool:

@@ -20,8 +20,9 @@ def explain(
     """The chain rule of a run, written out: one line for each quantity and for each gradient.
 
     The formulas are the rules that the engine ran.  Where a gradient has a simpler form, that is
-    shown behind it, or with ``simplify=True`` instead of it.  Such a form is proved by numbers, on
-    the run and at a second point with other numbers; without a proof it is not shown.
+    shown behind it, or with ``simplify=True`` instead of it.  Such a form is proved by algebra and
+    holds for all numbers, not for those of the run alone; what it takes to be true of the data, as
+    that each column of one-hot labels sums to 1, is said behind it.
 
     Parameters
     ----------

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import ast
 import copy
-import linecache
+import functools
 import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Primitive, implementations
 from ..symbols import Symbol, in_python, named
-from ..trace import Call, Derived, Pull, Trace, Value, complement, same
+from ..trace import Call, Derived, Pull, Trace, Value, complement, running, same
 
 ARITHMETIC = ("a + b", "a - b", "a * b", "a / b")
 #: What an operator is: NumPy's function, and Python's for single numbers.
@@ -32,6 +33,9 @@ OPERATORS: dict[type[ast.operator], tuple[np.ufunc, Callable[[Any, Any], Any]]] 
     ast.Div: (np.divide, operator.truediv),
     ast.Pow: (np.power, operator.pow),
 }
+#: What numbers are computed with that are constants of a program.
+LIBRARIES = {"np", "numpy", "math"}
+MOST_DIGITS = 10**4  # of the denominator of a fraction
 #: What the number of examples is called, which ``np.mean`` divides by without naming it.
 EXAMPLES = {"m", "n", "N", "batch_size"}
 
@@ -40,21 +44,26 @@ Word = tuple[ast.expr, Symbol]  # an expression of the program, and the same as 
 
 
 class Constant(float):
-    """A number: ``above / below`` times powers of numbers that have names."""
+    """A number: ``above / below`` times powers of numbers that have names.
 
-    above: float
+    What stands in the program is taken as it is written there, 0.1 as a tenth, so that no product
+    of such numbers has digits that nobody wrote.
+    """
+
+    above: Fraction
     below: int
     powers: Mapping[Symbol, int]
 
     def __new__(
-        cls, above: float, below: int = 1, powers: Mapping[Symbol, int] | None = None
+        cls, above: float | Fraction, below: int = 1, powers: Mapping[Symbol, int] | None = None
     ) -> Constant:
         """``above / below`` times powers."""
         powers = {name: power for name, power in (powers or {}).items() if power}
-        if float(above).is_integer() and below != 1:
+        above = above if isinstance(above, Fraction) else Fraction(repr(float(above)))
+        if above.denominator == 1 and below != 1:
             common = math.gcd(int(above), below)
             above, below = above / common, below // common
-        value = above / below
+        value = float(above / below)
         for name, power in powers.items():
             value *= float(name.array) ** power
         constant = super().__new__(cls, value)
@@ -86,30 +95,33 @@ class Constant(float):
     def __abs__(self) -> Constant:
         return -self if self < 0 else self
 
-    def __add__(self, other: float) -> Constant:
-        x = Constant.of(other)
-        if self.powers != x.powers:
-            return Constant(float(self) + float(x))
-        above = self.above * x.below + x.above * self.below
-        return Constant(above, self.below * x.below, self.powers)
+    def plus(self, other: Constant) -> Constant | None:
+        """The sum of two constants; None if no single one is that."""
+        if self.powers != other.powers:
+            return None
+        above = self.above * other.below + other.above * self.below
+        return Constant(above, self.below * other.below, self.powers)
 
-    __rmul__, __radd__ = __mul__, __add__
+    __rmul__ = __mul__
 
     @property
     def inverse(self) -> Constant:
         """One divided by it."""
         powers = {name: -power for name, power in self.powers.items()}
-        if self.above.is_integer():
-            return Constant(math.copysign(self.below, self.above), abs(int(self.above)), powers)
-        return Constant(self.below / self.above, 1, powers)
+        above, below = self.above, Fraction(self.below)
+        if above.denominator > MOST_DIGITS:  # no fraction that anybody wants to read
+            powers[number(abs(float(above)))] = -1
+            return Constant(math.copysign(self.below, above), 1, powers)
+        below *= above.denominator
+        return Constant(below if above > 0 else -below, abs(above.numerator), powers)
 
     @property
     def symbol(self) -> Symbol:
         """The number as an expression."""
         above, below = self.above, self.below
-        if below != 1 and not above.is_integer():
+        if below != 1 and above.denominator != 1:
             above, below = above / below, 1
-        first = Symbol(int(above) if above.is_integer() and abs(above) < 1e15 else above)
+        first = Symbol(int(above) if above.denominator == 1 and abs(above) < 1e15 else float(above))
         numerator = product([first] * (above != 1) + self._names(1))
         denominator = product([Symbol(below)] * (below != 1) + self._names(-1))
         if denominator is None:
@@ -122,22 +134,18 @@ class Constant(float):
         return [x for x, power in self.powers.items() for _ in range(power * sign)]
 
 
+@functools.cache
+def number(x: float) -> Symbol:
+    """A number without a name, the same object for equal ones."""
+    return Symbol(np.asarray(x))
+
+
 def product(factors: Iterable[Symbol]) -> Symbol | None:
     """All factors multiplied; None if there are none."""
     found: Symbol | None = None
     for factor in factors:
         found = factor if found is None else ops.multiply(found, factor)
     return found
-
-
-def fraction(c: float) -> Constant:
-    """A number of which nothing is known, as a fraction with a small numerator if it is one."""
-    for k in (1, 2, 3):
-        n = k / abs(c) if c else 0
-        if k < n < 1e9 and math.isclose(n, round(n), rel_tol=1e-13):
-            return Constant(math.copysign(k, c), round(n))
-    whole = round(c) if abs(c) < 1e9 and math.isclose(c, round(c), rel_tol=1e-13) else 0
-    return Constant(float(whole or c))
 
 
 # ---- what stands in the program -----------------------------------------------------------------
@@ -155,29 +163,6 @@ def written(call: Call, position: int) -> ast.expr | None:
     match tree:
         case ast.Call(func=ast.Attribute(attr=name), args=args) if name == call.primitive.name:
             return args[position] if len(args) == len(call.operands) else None
-    return None
-
-
-def running(call: Call) -> ast.AST | None:
-    """What the user's program was doing: an expression, or a statement such as ``J += lam * w``.
-
-    Python knows the columns of each instruction: they lead to the expression as it was written.
-    """
-    if call.place is None:
-        return None
-    file, first, last, start, end = call.place.span
-    if first is None or last is None or start is None or end is None:
-        return None
-    lines = [linecache.getline(file, i).encode() for i in range(first, last + 1)]
-    lines[-1] = lines[-1][:end]
-    lines[0] = lines[0][start:]
-    text = b"".join(lines).decode(errors="replace")
-    for source in (f"({text}\n)", text):
-        try:
-            (statement,) = ast.parse(source).body
-        except (SyntaxError, ValueError):  # not to be had, or no longer what it was
-            continue
-        return statement.value if isinstance(statement, ast.Expr) else statement
     return None
 
 
@@ -216,7 +201,9 @@ class Words:
 
     def _read(self, tree: ast.expr) -> Symbol | None:
         match tree:
-            case ast.Constant(value=int() | float() as x) if not isinstance(x, bool):
+            case ast.Constant(value=int() | float() as x) if type(x) is not bool and math.isfinite(
+                x
+            ):
                 symbol = Symbol(x)
                 self.constants[symbol] = Constant(float(x))
             case ast.Name(id=name) if name in self.numbers:
@@ -315,6 +302,8 @@ class Spoken:
         like any other, and not here.
     derived : dict of Value to Derived
         Arrays that the program writes as ``1 - y``.
+    data : set of Value
+        Numbers that were computed from data, and are not constants.
     words : Words
     """
 
@@ -323,6 +312,7 @@ class Spoken:
         single = {name: y for name, y in named.items() if not y.shape and y.dtype.kind in "iuf"}
         self.words = Words(run.numbers | {name: y.array.item() for name, y in single.items()})
         self.symbols: dict[Value, Symbol] = {}
+        self.data: set[Value] = set()
         self.derived: dict[Value, Derived] = {}
         self._values: dict[tuple[Symbol, np.dtype[Any], bool], Value] = {}
         self._named = single
@@ -348,12 +338,29 @@ class Spoken:
         """A call with values for numbers."""
         operands = list(call.operands)
         for i, x in enumerate(operands):
-            if (call, i) in found:
+            if (call, i) not in found and self._is_data(call, i):
+                operands[i] = Value(np.asarray(plain(x)), "input", None, None)
+                self.data.add(operands[i])
+            elif (call, i) in found:
                 tree, symbol = found[call, i]
                 if not (isinstance(x, Value) and self._is_complement(x, tree)):
                     data = not names_in(tree) & self._constant
                     operands[i] = self._value(tree, symbol, call.output.dtype, data)
         return with_operands(call, operands)
+
+    def _is_data(self, call: Call, position: int) -> bool:
+        """Whether a number was computed by NumPy from what has no name here, such as ``1 - y[0]``.
+
+        What is written in numbers and their functions alone is a constant, and so is a variable.
+        """
+        x = call.operands[position]
+        x = x.array[()] if isinstance(x, Value) and plain(x) is not None else x
+        if not isinstance(x, np.floating) or in_python(call.primitive) not in ARITHMETIC:
+            return False
+        tree = written(call, position)
+        if tree is None or isinstance(tree, ast.Name):
+            return False
+        return bool(names_in(tree) - LIBRARIES)
 
     def _is_complement(self, x: Value, tree: ast.expr) -> bool:
         """Whether an array without a name is ``1 - y``."""

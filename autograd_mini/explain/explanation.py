@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import keyword
-import math
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -122,7 +121,7 @@ class Explanation(Linked):
         indent = " " * (len(start) - 2) + "= "
         if not self.simplified:
             for step in line.steps:
-                yield indent + write(step.symbol, "text"), reason(step), ""
+                yield indent + write(step.symbol, "text"), step.name, ""
         if self._numbers:
             if is_of_numbers(line.symbol):
                 yield indent + write(line.symbol, "text", of_numbers), "", ""
@@ -143,7 +142,7 @@ class Explanation(Linked):
         if not self.simplified:
             return []
         notes = [
-            f"{clean(line.name)}: {reason(step)}" for line in self.backward for step in line.steps
+            f"{clean(line.name)}: {step.name}" for line in self.backward for step in line.steps
         ]
         scales: dict[Constant, list[Line]] = {}
         for line in self.backward:
@@ -161,11 +160,7 @@ class Explanation(Linked):
                 if len(lines) == 1
                 else (f"are {all_of} times the gradients")
             )
-            off = max(
-                self._derivation.point.difference(x.symbol, self._derivation.leaves, x.value, scale)
-                for x in lines
-            )
-            notes.append(f"{names} {what}, the {one} comes at the end; differs by {few(off)}")
+            notes.append(f"{names} {what}, the {one} comes at the end")
         return notes
 
     def _legend(self) -> list[str]:
@@ -231,17 +226,6 @@ def of_numbers(leaf: Symbol) -> str:
 def brief(x: Any) -> str:
     """A number, in few digits."""
     return f"{np.asarray(x).item():.4g}"
-
-
-def reason(step: Step) -> str:
-    """Why a step is right."""
-    there = "" if math.isnan(step.elsewhere) else f", at another point by {few(step.elsewhere)}"
-    return f"{step.name}; differs by {few(step.difference)}{there}"
-
-
-def few(x: float) -> str:
-    """A difference, in one digit."""
-    return f"{x:.0e}" if x else "0"
 
 
 def kind_of(value: Value) -> str:

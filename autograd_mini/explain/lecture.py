@@ -217,7 +217,8 @@ class Form:
         constants = [f"{name} = {text}" for name, text in self.constants.items()]
         unnamed = [f"{name} = {text}" for name, text in self.unnamed.items()]
         body = ["# ---- forward ----", *constants, *[UNNAMED] * bool(unnamed), *unnamed]
-        body += [*map(str, self.forward), "", "# ---- backward ----", *self._notes()]
+        body += [*map(str, self.forward), "", "# ---- backward ----"]
+        body += [*self._assumptions(), *self._notes()]
         return written_out(
             self.kernels,
             self._called(self.cost),
@@ -227,6 +228,15 @@ class Form:
             "what the run computed, but for rounding",
             examples,
         )
+
+    def _assumptions(self) -> list[str]:
+        """Assertions of what the lines take to be true of the data."""
+        found = {x: None for step in self.explanation.steps for x in step.since}
+        return [
+            f"assert np.allclose(np.sum({self.called[x.name]}, axis={x.axis}), 1)"
+            f"  # {clean(str(x))}"
+            for x in sorted(found)
+        ]
 
     def _notes(self) -> list[str]:
         """Comments that say which gradients are written without their constant."""

@@ -1,0 +1,129 @@
+"""Derivations hold at all numbers, and not at those of the run alone.
+
+`benchmarks/derivations.py` has 10,000 of the programs of which a sample is here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from small_programs import program, run_at, well_conditioned, wrong_lines
+
+import autograd_mini as ag
+from autograd_mini.symbols import write
+
+
+@pytest.mark.parametrize("block", range(10))
+@pytest.mark.parametrize("simplify", [False, True])
+def test_derivations_of_small_programs_hold_at_other_points(block: int, simplify: bool) -> None:
+    tried = 0
+    for seed in range(100_000 + 20 * block, 100_000 + 20 * block + 20):
+        small = program(seed)
+        here = run_at(small, np.random.default_rng([seed, 0]))
+        if here is None:
+            continue
+        explanation = ag.explain(here[0], simplify=simplify)
+        for i in range(1, 4):
+            there = well_conditioned(small, [seed, i])
+            if there is not None:
+                assert wrong_lines(explanation, there) == [], f"program {seed}\n{explanation}"
+                tried += 1
+    assert tried > 30
+
+
+def lines_of(run: ag.Trace, **options: Any) -> list[str]:
+    """The gradients in their simplest form."""
+    explanation = ag.explain(run, simplify=True, **options)
+    return [f"{line.name} = {write(line.symbol, 'text')}" for line in explanation.backward]
+
+
+@pytest.mark.parametrize("weight", [0.8, -0.8])
+@pytest.mark.parametrize("label", [0.0, 1.0])
+def test_a_unit_keeps_its_mask_whether_it_is_dead_or_not(weight: float, label: float) -> None:
+    w1, b1, w2, b2 = (ag.Tensor(v, requires_grad=True) for v in (weight, 0.3, 0.6, 0.2))
+    x, y = np.array(1.0), np.array(label)
+    with ag.trace() as run:
+        z1 = w1 * x + b1
+        a1 = ag.relu(z1)
+        z2 = w2 * a1 + b2
+        a2 = ag.sigmoid(z2)
+        L = -(y * np.log(a2) + (1 - y) * np.log(1 - a2))
+        L.backward()
+    names = {"z1": z1, "a1": a1, "z2": z2, "a2": a2, "L": L, "x": x, "y": y}
+    run.name(names | {"w1": w1, "b1": b1, "w2": w2, "b2": b2})
+    assert lines_of(run)[:4] == [
+        "dz2 = a2 - y",
+        "db2 = dz2",
+        "dw2 = dz2 a1",
+        "dz1 = dz2 w2 (a1 > 0)",
+    ]
+    assert lines_of(run, wrt=["a2"]) == ["da2 = (1 - y) / (1 - a2) - y / a2"]
+
+
+def test_a_number_made_of_data_without_a_name_is_no_constant() -> None:
+    w, y = ag.Tensor(0.5, requires_grad=True), np.array(0.0)
+    run = ag.trace(lambda: (1 - y) * np.tanh(w))
+    assert lines_of(run.name({"w": w})) == ["dw = c1 (1 - tanh(w)^2)"]
+    assert "c1: data without a name, 1" in str(ag.explain(run))
+    run = ag.trace(lambda: np.sqrt(2.0) * np.tanh(w))
+    assert lines_of(run.name({"w": w})) == ["dw = 1.41421 (1 - tanh(w)^2)"]
+
+
+def test_labels_that_are_all_alike_are_still_labels() -> None:
+    W = ag.Tensor(np.ones((1, 2)), requires_grad=True)
+    X, Y, m = np.ones((2, 3)), np.zeros((1, 3)), 3
+    with ag.trace() as run:
+        A = ag.sigmoid(W @ X)
+        J = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+    run.name({"W": W, "X": X, "Y": Y, "A": A, "J": J, "m": m})
+    assert lines_of(run, wrt=["A"]) == ["dA = (1 / m) ((1 - Y) / (1 - A) - Y / A)"]
+
+
+@pytest.mark.parametrize(("scale", "holds"), [(1.0, True), (0.9, False)])
+def test_a_property_of_the_data_is_said_and_asserted_or_not_used(scale: float, holds: bool) -> None:
+    W = ag.Tensor(np.arange(6.0).reshape(3, 2) / 7, requires_grad=True)
+    X, T = np.ones((2, 4)), scale * np.eye(3)[:, [0, 2, 1, 1]]
+    with ag.trace() as run:
+        Z = W @ X
+        J = -np.sum(T * np.log(ag.softmax(Z, axis=0)))
+    run.name({"W": W, "X": X, "T": T, "Z": Z, "J": J})
+    text, program = str(ag.explain(run, simplify=True)), ag.source(run, simplify=True)
+    said = "since each column of T sums to 1" in text
+    assert said is holds
+    assert ("dZ = softmax(Z, axis=0) - T" in text) is holds
+    assert ("assert np.allclose(np.sum(T, axis=0), 1)" in program) is holds
+
+
+def test_no_constant_has_digits_that_nobody_wrote() -> None:
+    w = ag.Tensor(np.ones(3), requires_grad=True)
+    lam, m, y = 0.3, 7, np.array([0.0, 1.0, 1.0])
+
+    def line(cost: Any) -> str:
+        run = ag.trace(cost)
+        explanation = ag.explain(run.name({"w": w, "lam": lam, "m": m, "y": y}), simplify=True)
+        return explanation.python[-1]
+
+    assert "0.3 *" in line(lambda: 0.1 * np.sum(3 * w**2) / 2)
+    assert "0.02" in line(lambda: 0.1 * np.sum(0.2 * w))
+    assert "lam" in line(lambda: lam * np.sum(w**2) + np.sum(w**2) / m)
+    assert "1 / 2.5066282746310002" in line(lambda: np.sum(w / np.sqrt(2 * np.pi)))
+
+    def entropy() -> Any:
+        a = ag.sigmoid(w)
+        return -0.1 * np.sum(y * np.log(a) + (1 - y) * np.log(1 - a))
+
+    assert line(entropy).startswith("dw = 0.1 * (ag.sigmoid(w) - ")
+    assert "-(2 / m)" in line(lambda: -(1 / m) * np.sum(w**2))
+
+
+def test_an_index_that_happens_to_be_a_complement_is_none() -> None:
+    W = ag.Tensor(np.ones((1, 2)), requires_grad=True)
+    t = np.array([1])
+    with ag.trace() as run:
+        Z = np.ones((1, 1)) @ W
+        J = -np.mean(np.log(ag.softmax(Z, axis=1)[np.arange(1), t]))
+    text = str(ag.explain(run.name({"W": W, "t": t, "Z": Z, "J": J}), simplify=True))
+    assert "1 - t" not in text
+    assert "dZ = softmax(Z, axis=1) - onehot(t)" in text
