@@ -22,6 +22,7 @@ from .core.graph import Node, in_progress, leading_to, listen, listening, newest
 from .core.primitive import primitive
 from .core.tensor import Tensor, backpropagate, cotangent_of, history, unwrapped, wrap
 from .refusals import described, refuse_other_than_tensors
+from .signatures import Called, OfOne
 from .travel import decorated
 
 Function = Callable[..., Any]
@@ -342,6 +343,8 @@ def value_and_gradient(run: Evaluation) -> tuple[Any, Any]:
     return run.out()(y), run.gradients([y], [None])
 
 
+@overload
+def grad(function: Called | np.ufunc, argnums: Literal[0] = 0) -> OfOne: ...
 @overload
 def grad(
     function: Callable[Concatenate[X, P], Any], argnums: Literal[0] = 0
