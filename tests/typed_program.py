@@ -26,6 +26,10 @@ assert_type(W[0], ag.Tensor)
 assert_type(round(W, 3), ag.Tensor)
 assert_type(float(W.sum()), float)
 
+# NumPy's functions, and an array on the left: not Tensors to NumPy's stubs, but no ndarrays either
+total: ag.Tensor = np.sum(W**2) + np.mean(W)
+products: list[ag.Tensor] = [X @ W, X * W, X[0, 0] * W]
+
 # functions under our own name
 Z = ag.matmul(X, W) + b
 assert_type(Z, ag.Tensor)
@@ -69,7 +73,8 @@ def cost(x: Array, scale: float = 1.0) -> Any:
 assert_type(ag.grad(cost)(np.ones(2)), Array)
 assert_type(ag.grad(cost)(np.ones(2), scale=2.0), Array)
 assert_type(ag.value_and_grad(cost)(np.ones(2))[1], Array)
-ag.grad(np.tanh)(0.5)
+assert_type(ag.grad(np.tanh)(0.5), float)
+assert_type(ag.grad(ag.relu)(0.5), float)
 ag.grad(lambda x: x**2)(0.5)
 ag.grad(cost, (0, 1))(np.ones(2), 2.0)
 ag.grad(ag.grad(np.sin))(1.0)

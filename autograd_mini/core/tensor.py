@@ -15,7 +15,7 @@ import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -528,7 +528,7 @@ class Tensor(Methods):
         """A Tensor on the same memory through which no gradient flows."""
         return wrap(self._array)
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Elements:
         asking = sys._getframe(1).f_globals.get("__name__", "")
         if asking.startswith("numpy.ma"):  # a masked array on the left, or its own functions
             raise TypeError(NO_MASKS)
@@ -691,6 +691,16 @@ class Tensor(Methods):
         y = called(function, args, kwargs)
         return y if out is None else written(y, out)
 
+
+if TYPE_CHECKING:  # pragma: no branch
+
+    class Element(Tensor, np.object_):  # type: ignore[misc]
+        """What NumPy's stubs take a Tensor for an array of: ``np.sum(t)`` is one, ``a @ t`` is Any.
+
+        Else it might be one of floats, and the stubs would say that ``a @ t`` is an ndarray.
+        """
+
+    Elements = np.ndarray[Any, np.dtype[Element]]
 
 for _name, _operator in {**vars(Methods), **vars(Tensor)}.items():
     if isinstance(_operator, FunctionType) and hasattr(ndarray, _name):

@@ -131,7 +131,7 @@ class Problem:
             self.slopes = self.gradients(y, create_graph=True)
         with listen(recording=True):
             pairs = zip(self.slopes, self.parted(direction), strict=True)
-            product = sum([np.sum(gradient * part) for gradient, part in pairs])
+            product: Any = sum([np.sum(gradient * part) for gradient, part in pairs])
         if not product.requires_grad:  # the cost is linear
             return np.zeros_like(x)
         pulled = pulled_back(product, self.parameters, None, create_graph=False)
