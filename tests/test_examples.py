@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from pages import program
 from scripts import EXAMPLES, NUMBERED, ROOT, finished, printed
 
 import autograd_mini as ag
@@ -205,3 +206,15 @@ def test_the_code_of_the_page_on_checking_runs_and_finds_what_the_page_says(tmp_
     text = printed(tmp_path / "page.py", tmp_path)
     (shown,) = re.findall(r"^It prints\n\n```\n(.*)", page, flags=re.MULTILINE)
     assert shown in text.splitlines()
+
+
+def test_what_type_checkers_read_is_all_code_of_a_page_in_its_order() -> None:
+    plain, prompts = (
+        "```python\nx = 1\n```\n",
+        "  ```python\n  >>> if x:\n  ...     x\n  1\n  ```\n",
+    )
+    assert program(f"a\n\n{plain}\n- b\n\n{prompts}```sh\nc\n```\n") == "x = 1\n\nif x:\n    x\n"
+    readme = program((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert readme.startswith("import numpy as np\nimport autograd_mini as ag\n")
+    assert readme.count("A1 = ag.tanh(Z1)\n") == 2
+    assert "softsign = ag.elementwise(\n" in readme
