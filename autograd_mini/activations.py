@@ -138,6 +138,7 @@ def softmax(x: Array, *, axis: int = -1) -> Array:
     """
     if 0 in x.shape:
         return x.copy()
+    x = x if x.dtype.kind == "f" else as_floats(x)
     y = np.exp(x - max_along(x, axis, True))
     return y / sum_along(y, axis, True)
 
@@ -167,6 +168,7 @@ def log_softmax(x: Array, *, axis: int = -1) -> Array:
     """
     if 0 in x.shape:
         return x.copy()
+    x = x if x.dtype.kind == "f" else as_floats(x)
     shifted = x - max_along(x, axis, True)
     return shifted - np.log(sum_along(np.exp(shifted), axis, True))
 
@@ -203,11 +205,17 @@ def logsumexp(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
     if 0 in x.shape:
         with np.errstate(divide="ignore"):
             return np.log(sum_along(x, axis, keepdims))
+    x = x if x.dtype.kind == "f" else as_floats(x)
     most = max_along(x, axis, True)
     finite = np.where(np.isfinite(most), most, 0)  # inf - inf is no number
     with np.errstate(divide="ignore"):  # log(0) = -inf is right where all x are -inf
         y = np.log(sum_along(np.exp(x - finite), axis, True)) + finite
     return y if keepdims else y.reshape(sum_along(most, axis, False).shape)
+
+
+def as_floats(x: Array) -> Array:
+    """Integers in the dtype of their exponentials: differences of small ones would overflow."""
+    return x.astype(np.exp(np.empty(0, x.dtype)).dtype) if x.dtype.kind in "biu" else x
 
 
 def elu(x: Array, alpha: float = 1.0) -> Array:

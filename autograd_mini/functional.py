@@ -467,9 +467,10 @@ def jvp(function: Function, args: Sequence[Any], tangents: Sequence[Any]) -> tup
         pulled = run.pulled(run.values, cotangents, create_graph=True)
         pairs = zip(pulled, directions, strict=True)
         products = [np.sum(p * direction) for p, direction in pairs if p is not None]
+        total = sum(products)
     found: list[Tensor | None] = [None] * len(cotangents)
     if recorded(products):
-        found = pulled_back(sum(products), cotangents, None, run.keeps(directions))
+        found = pulled_back(total, cotangents, None, run.keeps(directions))
     whole = map(run.out(directions), filled(found, run.values))
     return mapped(run.out(), run.y), mapped(lambda _: next(whole), run.y)
 

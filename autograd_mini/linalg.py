@@ -221,20 +221,17 @@ def rounding(values: Array) -> Array:
     return 10 * eps * reduce_sum(np.absolute(values), axis=-1, keepdims=True)
 
 
-def one_over_gaps_rule(g: Array, x: Array, y: Array, squares: bool) -> Array:
+def one_over_gaps_rule(g: Array, y: Array) -> Array:
     """The derivative of 1 / (x_j - x_i) is -1 / (x_j - x_i)^2 by x_j and the opposite by x_i."""
     slopes = g * np.square(y)
-    found = reduce_sum(slopes, axis=-1) - reduce_sum(slopes, axis=-2)
-    return 2 * x * found if squares else found
+    return reduce_sum(slopes, axis=-1) - reduce_sum(slopes, axis=-2)
 
 
 @primitive(r"\mathrm{one\_over\_gaps}($x)", analytic=False, x=one_over_gaps_rule)
-def one_over_gaps(x: Array, *, squares: bool = False) -> Array:
-    """1 / (x_j - x_i), or of squares: 0 for i = j, NaN where the two cannot be told apart."""
+def one_over_gaps(x: Array) -> Array:
+    """1 / (x_j - x_i): 0 for i = j, NaN where the two cannot be told apart."""
     gaps = x[..., None, :] - x[..., :, None]
     unknown = np.absolute(gaps) <= rounding(x)[..., None]
-    if squares:
-        gaps = gaps * (x[..., None, :] + x[..., :, None])
     apart = np.where(unknown, np.nan, gaps)
     return 1 / np.where(np.eye(x.shape[-1], dtype=bool), np.inf, apart)
 
@@ -324,11 +321,16 @@ def singular_vectors_rule(g: Array, x: Array, y: Array) -> Array:
     """The rules of U and V together; Townsend 2016, equation 30 and what follows from it."""
     rows = x.shape[-2]
     s = singular_values(x)
-    factors = one_over_gaps(s, squares=True)
+    # s_j / (s_j^2 - s_i^2) as a product in which no square overflows
+    totals = s[..., None, :] + s[..., :, None]
+    shares = s[..., None, :] / np.where(totals == 0, 1, totals)
+    gaps = one_over_gaps(s)
     u, v, by_u, by_v = y[..., :rows, :], y[..., rows:, :], g[..., :rows, :], g[..., rows:, :]
     turned_u, turned_v = mirrored(u) @ by_u, mirrored(v) @ by_v
-    inside = with_columns_scaled(factors * (turned_u - mirrored(turned_u)), s)
-    inside = inside + s[..., :, None] * (factors * (turned_v - mirrored(turned_v)))
+    inside = gaps * (
+        shares * (turned_u - mirrored(turned_u))
+        + mirrored(shares) * (turned_v - mirrored(turned_v))
+    )
     found = u @ inside @ mirrored(v)
     if x.shape[-2] != x.shape[-1]:
         slopes = 1 / np.where(s <= rounding(s), np.nan, s)
@@ -428,7 +430,7 @@ def pseudo_inverse_rule(g: Array, a: Array, y: Array, rcond: Any) -> Array:
     s = singular_values(a)
     least = smallest_ratio(a) if rcond is None else np.asarray(rcond)[..., None]
     deficient = reduce_sum(s <= least * s[..., :1], axis=-1) > 0
-    return np.where(in_matrices(deficient), np.nan, found)
+    return found * np.where(in_matrices(deficient), np.nan, 1).astype(a.dtype)
 
 
 def smallest_ratio(a: Array) -> float:
@@ -587,6 +589,7 @@ implementations.update(
         np.linalg.outer: lambda x1, x2: np.outer(x1, x2),
         np.linalg.tensordot: lambda x1, x2, *, axes=2: np.tensordot(x1, x2, axes),
         np.linalg.diagonal: lambda x, *, offset=0: np.diagonal(x, offset, -2, -1),
+        np.linalg.cross: lambda x1, x2, *, axis=-1: np.cross(x1, x2, axis=axis),
         np.linalg.trace: lambda x, *, offset=0: np.trace(x, offset, -2, -1),
         np.linalg.matrix_rank: on_data(np.linalg.matrix_rank, True),
     }

@@ -12,7 +12,7 @@ import numpy as np
 
 from .border import Operand
 from .core.primitive import implementations
-from .refusals import refuse_varied
+from .refusals import refuse_numpy, refuse_varied
 
 Axis = int | tuple[int, ...] | None
 
@@ -107,6 +107,7 @@ class Methods(Operand):
     item: Callable[[], Any]
 
     def __float__(self) -> float:
+        refuse_numpy(self)
         refuse_varied(self)
         return float(self.item())
 

@@ -84,9 +84,9 @@ arctan     = elementwise(np.arctan,     r"\arctan $x",     x=lambda g, x: g / (1
 sinh       = elementwise(np.sinh,       r"\sinh $x",       x=lambda g, x: g * np.cosh(x))
 cosh       = elementwise(np.cosh,       r"\cosh $x",       x=lambda g, x: g * np.sinh(x))
 arcsinh    = elementwise(np.arcsinh,    r"\sinh^{-1} $x",
-                         x=lambda g, x: g / np.sqrt(np.square(x) + 1))
+                         x=lambda g, x: g / np.hypot(x, 1))
 arccosh    = elementwise(np.arccosh,    r"\cosh^{-1} $x",
-                         x=lambda g, x: g / np.sqrt((x - 1) * (x + 1)))
+                         x=lambda g, x: g / (np.sqrt(x - 1) * np.sqrt(x + 1)))
 arctanh    = elementwise(np.arctanh,    r"\tanh^{-1} $x",
                          x=lambda g, x: g / ((1 - x) * (1 + x)))
 floor      = elementwise(np.floor,      r"\lfloor $x \rfloor",   x=zero, analytic=False)
@@ -266,7 +266,8 @@ def cumulative_sum(x: Array, *, axis: int) -> Array:
 @composite(np.cumsum)
 def cumsum(a: Array, axis: int | None = None) -> Array:
     """Sums of the elements so far, of the flattened array if there is no axis."""
-    return cumulative_sum(a.ravel(), axis=0) if axis is None else cumulative_sum(a, axis=axis)
+    flat = axis is None or a.ndim == 0
+    return cumulative_sum(a.ravel(), axis=0) if flat else cumulative_sum(a, axis=axis)
 
 
 def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
@@ -277,8 +278,18 @@ def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array
 
 @primitive(r"\left\lVert $x \right\rVert_2", "np.linalg.norm", analytic=False, x=norm_rule)
 def norm(x: Array, *, axis: Axis = None, keepdims: bool = False) -> Array:
-    """The Euclidean norm: the square root of the sum of squares."""
-    return np.sqrt(sum_along(np.square(x), axis, keepdims))
+    """The Euclidean norm: the square root of the sum of squares, whose squares do not overflow."""
+    with np.errstate(over="ignore", under="ignore"):
+        y = np.sqrt(sum_along(np.square(x), axis, keepdims))
+    plain = isinstance(y, np.ndarray | np.generic) or hasattr(y, "backward")
+    if not plain or not y.size or x.dtype.kind != "f":
+        return y
+    limits = np.finfo(y.dtype)
+    if np.max(y) < np.inf and np.min(y) > np.sqrt(limits.tiny / limits.eps):
+        return y
+    unit = np.max(np.absolute(x), axis=axis, keepdims=True, initial=0)
+    unit = np.where((unit > 0) & (unit < np.inf), unit, 1)  # the largest element
+    return (unit * np.sqrt(sum_along(np.square(x / unit), axis, True))).reshape(y.shape)
 
 
 def gathered(a: Array, axis: Axis) -> Array:
@@ -329,14 +340,15 @@ def average(a: Array, axis: Axis = None, weights: Array = None, *, keepdims: boo
 def var(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
     """The mean square deviation from the mean, with ``count - ddof`` as the divisor."""
     squares = np.square(a - mean(a, axis, keepdims=True))
-    return reduce_sum(squares, axis=axis, keepdims=keepdims) / (count(a.shape, axis) - ddof)
+    n = max(count(a.shape, axis) - ddof, 0)
+    return reduce_sum(squares, axis=axis, keepdims=keepdims) / (n or np.float64(0))
 
 
 @composite(np.std)
 def std(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
     """The square root of `var`; the subgradient at no deviation at all is 0."""
     deviation = norm(a - mean(a, axis, keepdims=True), axis=axis, keepdims=keepdims)
-    return deviation / math.sqrt(max(count(a.shape, axis) - ddof, 0))
+    return deviation / (math.sqrt(max(count(a.shape, axis) - ddof, 0)) or np.float64(0))
 
 
 def wide(a: Array) -> Array:
@@ -663,10 +675,16 @@ def astype(x: Array, dtype: Any) -> Array:
     return convert(x if dtype.kind == "f" else x.detach(), dtype=dtype)
 
 
+def in_one_array(x: Any) -> Array:
+    """An operand with axes, also if it is a list of Tensors and numbers."""
+    nested = isinstance(x, list | tuple) and any(isinstance(part, Tensor) for part in x)
+    return np.stack([in_one_array(part) for part in x]) if nested else as_array(x)
+
+
 @composite(np.concatenate)
 def concatenate(arrays: Iterable[Array], axis: int | None = 0, *, dtype: Any = None) -> Array:
     """Arrays one after the other along an axis, flattened if it is None."""
-    arrays = [as_array(x) for x in arrays]
+    arrays = [in_one_array(x) for x in arrays]
     if dtype is not None:
         arrays = [astype(x, dtype) if isinstance(x, Tensor) else x.astype(dtype) for x in arrays]
     return join(*[x.ravel() for x in arrays], axis=0) if axis is None else join(*arrays, axis=axis)
@@ -1083,8 +1101,8 @@ def imag(val: Array) -> Array:
 
 @composite(np.angle)
 def angle(z: Array, deg: bool = False) -> Array:
-    """Of real numbers: pi where they are negative, and else 0."""
-    return np.where(z < 0, 180.0 if deg else np.pi, np.zeros_like(z))
+    """Of real numbers: pi where they are negative, and else 0, or nan."""
+    return np.where(z < 0, 180.0 if deg else np.pi, np.where(np.isnan(z), np.nan, np.zeros_like(z)))
 
 
 @composite(np.linspace)
@@ -1092,7 +1110,8 @@ def linspace(
     start: Array, stop: Array, num: int = 50, endpoint: bool = True, *, axis: int = 0
 ) -> Array:
     """So many numbers from one to another, at equal distances."""
-    dtype = np.result_type(unwrapped(start), unwrapped(stop), np.float16)
+    dtype = np.result_type(unwrapped(start), unwrapped(stop))
+    dtype = dtype if dtype.kind == "f" else np.dtype(float)
     parts = (np.arange(num) / max(num - 1 if endpoint else num, 1)).astype(dtype)
     parts = parts.reshape((-1,) + (1,) * max(np.ndim(start), np.ndim(stop)))
     return np.moveaxis(start * (1 - parts) + stop * parts, 0, axis)

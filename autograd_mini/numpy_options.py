@@ -5,6 +5,7 @@ Most calls have none of them, and ops do not look for them: the Tensor sends a c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from .core.ops import Axis, count
 from .core.primitive import implementations
 from .core.tensor import Tensor, unwrapped, written
 from .numpy_functions import norm
-from .numpy_statistics import instead_of_nan
+from .numpy_statistics import in_which_means_are_taken, instead_of_nan
 from .refusals import name_of
 
 # ---- methods of ufuncs --------------------------------------------------------------------------
@@ -26,7 +27,12 @@ REDUCTIONS: Any = {np.add: np.sum, np.multiply: np.prod, np.maximum: np.max, np.
 
 def along_first(function: Any) -> Callable[..., Array]:
     """A NumPy function as a method of a ufunc, of which the default is the first axis."""
-    return lambda array, axis=0, **options: function(array, axis=axis, **options)
+
+    def method(array: Array, axis: Axis = 0, **options: Any) -> Array:
+        key = (function, "options") if (function, "options") in implementations else function
+        return implementations[key](as_array(array), axis=axis, **options)
+
+    return method
 
 
 def outer_of(ufunc: Any) -> Callable[..., Array]:
@@ -46,7 +52,8 @@ def running_extreme(ufunc: Any, beats: Any) -> Callable[..., Array]:
         data = unwrapped(a)
         so_far = ufunc.accumulate(data, axis=axis)
         places = np.indices(data.shape, sparse=True)[axis]
-        latest = np.maximum.accumulate(np.where(beats(data, so_far), places, 0), axis=axis)
+        best = beats(data, so_far) | np.isnan(data)
+        latest = np.maximum.accumulate(np.where(best, places, 0), axis=axis)
         return np.take_along_axis(a, latest, axis)
 
     return accumulate
@@ -113,7 +120,9 @@ def reduction_with_options(function: Any, neutral: Any, join: Any) -> Callable[.
         if where is not True:
             if neutral is None and initial is None:
                 raise ValueError(f"{name_of(function)} with where= needs initial= as well")
-            a = np.where(where, a, initial if neutral is None else neutral)
+            least = -math.inf if function is np.max else math.inf
+            filler = least if a.dtype.kind == "f" else initial  # which ties with nothing
+            a = np.where(where, a, filler if neutral is None else neutral)
         if neutral is None and initial is not None and not count(a.shape, axis):
             empty = np.sum(unwrapped(a), axis=axis, keepdims=keepdims)
             return Tensor(np.full_like(empty, initial))
@@ -140,18 +149,23 @@ def moments_with_options(function: Any) -> Callable[..., Array]:
     ) -> Array:
         refuse_others(function, others)
         a = as_array(a) if dtype is None else as_array(a).astype(dtype)
+        half = a.dtype == np.float16
+        a = in_which_means_are_taken(a)
         chosen = np.broadcast_to(unwrapped(as_array(where)), a.shape)
         n = np.sum(chosen, axis=axis, keepdims=True, dtype=a.dtype)
         if mean is None:
             mean = np.sum(np.where(chosen, a, 0), axis=axis, keepdims=True) / n
         if function is np.mean:
-            return mean if keepdims else np.squeeze(mean, axis)
+            y = mean if keepdims else np.squeeze(mean, axis)
+            return y.astype(np.float16) if half else y
         deviation = np.where(chosen, a - mean, 0)
         n = n.reshape(np.sum(chosen, axis=axis, keepdims=keepdims).shape)
-        n = n - (ddof if correction is None else correction)
+        n = np.maximum(n - (ddof if correction is None else correction), 0)
         if function is np.var:
-            return np.sum(np.square(deviation), axis=axis, keepdims=keepdims) / n
-        return norm(deviation, axis=axis, keepdims=keepdims) / np.sqrt(n)
+            y = np.sum(np.square(deviation), axis=axis, keepdims=keepdims) / n
+        else:
+            y = norm(deviation, axis=axis, keepdims=keepdims) / np.sqrt(n)
+        return y.astype(np.float16) if half else y
 
     return moment
 

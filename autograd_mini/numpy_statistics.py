@@ -29,9 +29,17 @@ def instead_of_nan(a: Array, value: float) -> Array:
 
 
 def numbers(a: Array, axis: Axis, keepdims: bool = False) -> Array:
-    """How many elements are no nan."""
+    """How many elements are no nan, in the dtype of these, or as float64."""
+    dtype = a.dtype if a.dtype.kind == "f" else np.float64
     there = ~np.isnan(unwrapped(a))
-    return np.asarray(np.sum(there, axis=axis, keepdims=keepdims, dtype=a.dtype))
+    return np.asarray(np.sum(there, axis=axis, keepdims=keepdims, dtype=dtype))
+
+
+def in_which_means_are_taken(a: Array) -> Array:
+    """An array in a dtype in which its elements can be counted: float64 for integers."""
+    if a.dtype.kind != "f":
+        return a.astype(np.float64)
+    return a.astype(np.float32) if a.dtype == np.float16 else a
 
 
 @composite(np.nansum)
@@ -62,6 +70,8 @@ def nan_extreme(function: Any, least: float) -> Callable[..., Array]:
     """`np.nanmax` or `np.nanmin`: nan only where there is nothing else."""
 
     def extreme(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
+        if a.dtype.kind != "f":
+            return function(a, axis=axis, keepdims=keepdims)
         y = function(instead_of_nan(a, least), axis=axis, keepdims=keepdims)
         return np.where(numbers(a, axis, keepdims) == 0, np.nan, y)
 
@@ -75,7 +85,9 @@ nanmin = composite(np.nanmin)(nan_extreme(np.min, math.inf))
 @composite(np.nanmean)
 def nanmean(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
     """The mean of what is no nan."""
-    return nansum(a, axis, keepdims=keepdims) / numbers(a, axis, keepdims)
+    x = in_which_means_are_taken(a)
+    y = nansum(x, axis, keepdims=keepdims) / numbers(x, axis, keepdims)
+    return y.astype(a.dtype) if a.dtype == np.float16 else y
 
 
 def nan_deviation(a: Array, axis: Axis) -> Array:
@@ -87,15 +99,25 @@ def nan_deviation(a: Array, axis: Axis) -> Array:
 @composite(np.nanvar)
 def nanvar(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
     """The mean square deviation from the mean of what is no nan."""
-    squares = np.square(nan_deviation(a, axis))
-    return np.sum(squares, axis=axis, keepdims=keepdims) / (numbers(a, axis, keepdims) - ddof)
+    x = in_which_means_are_taken(a)
+    squares = np.sum(np.square(nan_deviation(x, axis)), axis=axis, keepdims=keepdims)
+    y = squares / freedom(x, axis, keepdims, ddof)
+    return y.astype(a.dtype) if a.dtype == np.float16 else y
+
+
+def freedom(a: Array, axis: Axis, keepdims: bool, ddof: float) -> Array:
+    """The divisor of a variance; nan where there are not enough elements for one."""
+    n = numbers(a, axis, keepdims) - ddof
+    return np.where(n > 0, n, np.nan)
 
 
 @composite(np.nanstd)
 def nanstd(a: Array, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False) -> Array:
     """The square root of `nanvar`; the subgradient at no deviation at all is 0."""
-    length = norm(nan_deviation(a, axis), axis=axis, keepdims=keepdims)
-    return length / np.sqrt(numbers(a, axis, keepdims) - ddof)
+    x = in_which_means_are_taken(a)
+    length = norm(nan_deviation(x, axis), axis=axis, keepdims=keepdims)
+    y = length / np.sqrt(freedom(x, axis, keepdims, ddof))
+    return y.astype(a.dtype) if a.dtype == np.float16 else y
 
 
 # ---- order statistics ---------------------------------------------------------------------------
@@ -123,7 +145,11 @@ def order_statistics(a: Array, q: Array, axis: Axis, method: str, count: Array |
     if method not in CONTINUOUS and method not in ROUNDED:
         known = ", ".join(sorted([*CONTINUOUS, *ROUNDED]))
         raise ValueError(f"method={method!r} is not supported; these are: {known}")
-    q = np.asarray(q, a.dtype) if isinstance(q, int | float) else as_array(q)  # as NumPy does
+    exact = method in ("lower", "higher", "nearest")  # one of the elements
+    a = a if exact or a.dtype.kind == "f" else a.astype(np.float64)
+    if isinstance(q, int | float):  # as NumPy does
+        q = np.asarray(q, a.dtype if a.dtype.kind == "f" else np.float64)
+    q = as_array(q)
     rows = np.sort(gathered(a, axis), axis=0)
     if np.any((unwrapped(q) < 0) | (unwrapped(q) > 1)):
         raise ValueError(f"quantiles are between 0 and 1, and percentiles between 0 and 100: {q}")
@@ -134,10 +160,15 @@ def order_statistics(a: Array, q: Array, axis: Axis, method: str, count: Array |
     place = np.clip(ROUNDED[method](place) if method in ROUNDED else place, 0, n - 1)
     below = np.floor(unwrapped(place)).astype(int)
     above, columns = np.minimum(below + 1, n - 1).astype(int), np.arange(flat.shape[1])
-    exact = method in ("lower", "higher", "nearest")  # one of the elements
-    part = (place - below).astype(a.dtype if exact else np.result_type(a.dtype, q.dtype))
-    low, high = flat[below, columns], flat[above, columns]
-    y = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
+    low = flat[below, columns]
+    if exact:
+        return low.reshape((*q.shape, *rows.shape[1:]))
+    part = (place - below).astype(np.result_type(a.dtype, q.dtype))
+    high = flat[above, columns]
+    # an element as it is, or from the nearer one: what is infinite has no difference
+    beside = np.where(np.isfinite(unwrapped(low)) | (unwrapped(part) > 0), high - low, 0)
+    beside = np.where((unwrapped(part) > 0) | np.isfinite(unwrapped(high)), beside, 0)
+    y = np.where(part < 0.5, low + beside * part, high - beside * (1 - part))
     return y.reshape((*q.shape, *rows.shape[1:]))
 
 
@@ -157,7 +188,7 @@ def quantile(
     a = as_array(a)
     y = order_statistics(a, q, axis, method, None)
     nan = np.any(np.isnan(unwrapped(a)), axis=axis)
-    return with_kept_axes(np.where(nan, np.nan, y), q, a, axis, keepdims)
+    return with_kept_axes(np.where(nan, np.nan, y) if nan.any() else y, q, a, axis, keepdims)
 
 
 @composite(np.nanquantile)
@@ -168,7 +199,8 @@ def nanquantile(
     a = as_array(a)
     count = numbers(a, axis)
     y = order_statistics(a, q, axis, method, np.maximum(count, 1))
-    return with_kept_axes(np.where(count == 0, np.nan, y), q, a, axis, keepdims)
+    empty = count == 0
+    return with_kept_axes(np.where(empty, np.nan, y) if empty.any() else y, q, a, axis, keepdims)
 
 
 @composite(np.percentile)
@@ -213,9 +245,12 @@ def cov(
     aweights: Array = None,
 ) -> Array:
     """The covariance matrix of variables in rows, or in columns without ``rowvar``."""
-    parts = [np.atleast_2d(as_array(x)) for x in (m, y) if x is not None]
+    parts = [as_array(x) for x in (m, y) if x is not None]
     parts = [x.astype(np.result_type(x.dtype, np.float64)) for x in parts]
-    x = np.concatenate([p if rowvar or p.shape[0] == 1 else p.T for p in parts])
+    in_columns = [not rowvar and x.ndim > 1 and (i == 0 or len(x) > 1) for i, x in enumerate(parts)]
+    x = np.concatenate(
+        [x.T if turned else np.atleast_2d(x) for x, turned in zip(parts, in_columns, strict=True)]
+    )
     weights = [as_array(w) for w in (fweights, aweights) if w is not None]
     w = math.prod(weights[1:], start=weights[0]) if weights else np.ones(x.shape[1], x.dtype)
     total = np.sum(w)
@@ -223,7 +258,7 @@ def cov(
     if aweights is not None and lost:
         lost = lost * np.sum(w * as_array(aweights)) / total
     deviation = x - np.sum(x * w, axis=1, keepdims=True) / total
-    return np.squeeze(np.matmul(deviation * w, deviation.T) / (total - lost))
+    return np.squeeze(np.matmul(deviation * w, deviation.T) / np.maximum(total - lost, 0))
 
 
 @composite(np.corrcoef)
@@ -245,18 +280,20 @@ def interp(x: Array, xp: Array, fp: Array, left: Array = None, right: Array = No
 
     Gradients flow to where it is asked, to the places of the points and to their values.
     """
-    x, xp, fp = as_array(x), as_array(xp), as_array(fp)
+    x, xp, fp = [y if y.dtype.kind == "f" else y.astype(float) for y in map(as_array, (x, xp, fp))]
     if xp.ndim != 1 or xp.shape != fp.shape or not xp.shape[0]:
         raise ValueError(
             f"interp: xp of {described(xp)}, fp of {described(fp)}: 1-d, of one length"
         )
     last = xp.shape[0] - 1
     place = np.searchsorted(unwrapped(xp), unwrapped(x), side="right") - 1
-    inside = np.clip(place, 0, max(last - 1, 0))
+    inside = np.clip(place, 0, last)
     beside = np.minimum(inside + 1, last)
     x0, y0 = xp[inside], fp[inside]
     width = np.where(beside > inside, xp[beside] - x0, 1)
-    y = y0 + (fp[beside] - y0) * ((x - x0) / width)
+    rise = fp[beside] - y0
+    known = np.isfinite(unwrapped(rise)) | (unwrapped(x) != unwrapped(x0))  # at a node fp is y
+    y = y0 + np.where(known, rise, 0) * ((x - x0) / width)
     y = np.where(x < xp[0], fp[0] if left is None else left, y)
     return np.where(x > xp[-1], fp[-1] if right is None else right, y)
 
@@ -283,12 +320,15 @@ def slopes(f: Array, axis: int, step: Array, edge_order: int) -> Array:
         raise ValueError(
             f"np.gradient of {described(f)} needs {edge_order + 1} points along {axis}"
         )
-    f = np.moveaxis(f, axis, -1)
+    f = np.moveaxis(f if f.dtype.kind == "f" else f.astype(float), axis, -1)
     h = np.diff(step) if np.ndim(step) else step * np.ones(n - 1, f.dtype)
     h = h.astype(f.dtype) if f.dtype.kind == "f" else h
     slope = (f[..., 1:] - f[..., :-1]) / h
-    before, after = h[:-1] / (h[:-1] + h[1:]), h[1:] / (h[:-1] + h[1:])
-    middle = after * slope[..., :-1] + before * slope[..., 1:]
+    if np.ndim(step):
+        before, after = h[:-1] / (h[:-1] + h[1:]), h[1:] / (h[:-1] + h[1:])
+        middle = after * slope[..., :-1] + before * slope[..., 1:]
+    else:
+        middle = (f[..., 2:] - f[..., :-2]) / (2 * h[1:])
     first, last = slope[..., :1], slope[..., -1:]
     if edge_order == 2:
         first = first + (first - slope[..., 1:2]) * h[0] / (h[0] + h[1])

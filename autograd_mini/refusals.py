@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -67,10 +68,29 @@ def refuse_history(tensor: Any) -> None:
         raise TypeError(
             f"the {'tensor' if node.primitive else 'leaf'} {described(tensor)} "
             f"{'has a history' if node.primitive else 'wants a gradient'}, which np.array(t), "
-            f"arr[...] = t and arr.dot(t) would silently cut off. Write t.detach() or t.data for "
-            f"the numbers, np.stack([t, ...]) to join tensors; np.dot(arr, t), df.to_numpy() @ t "
-            f"and S.toarray() @ t keep the gradient"
+            f"arr[...] = t and arr.dot(t) would silently cut off. Write float(t), t.detach() or "
+            f"t.data for the numbers, np.stack([t, ...]) to join tensors; np.dot(arr, t), "
+            f"df.to_numpy() @ t and S.toarray() @ t keep the gradient"
         )
+
+
+ASSIGNMENT = "arr[0] = t"
+
+
+def asked_by(depth: int) -> str:
+    """The module that called a method of a Tensor, or that it was an element of an array to be."""
+    frame = sys._getframe(depth)
+    if frame.f_code.co_code[frame.f_lasti] == dis.opmap["STORE_SUBSCR"]:
+        return ASSIGNMENT
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def refuse_numpy(tensor: Any) -> None:
+    """Raise if NumPy makes a number of a recorded Tensor, to write it into an array of its own."""
+    if tensor._node is not None:
+        asking = asked_by(3)
+        if asking.startswith(("numpy.", ASSIGNMENT)) and not asking.startswith("numpy.testing"):
+            refuse_history(tensor)
 
 
 def refuse_computed(tensor: Any, what: str) -> None:

@@ -95,6 +95,8 @@ def modified_bessel(x: Array, *, n: int) -> Array:
     return scipy.iv(n, x)
 
 
+for _name in ("cbrt", "exp2", "expm1", "log1p"):
+    implementations[getattr(scipy, _name)] = implementations[getattr(np, _name)]
 expit = implementations[scipy.expit] = sigmoid
 
 

@@ -266,11 +266,27 @@ def test_a_tensor_with_history_does_not_become_a_plain_array(call: Any) -> None:
             call(tensor)
 
 
-def test_one_number_written_to_one_element_is_taken_as_by_float() -> None:
-    # NumPy asks for float(t) here, which is allowed: the engine cannot tell the two apart
-    plain = np.zeros(2)
-    plain[0] = leaf(2.0)
-    assert plain.tolist() == [2.0, 0.0]
+OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    lambda t: np.sum(np.ones(3), initial=t),
+    lambda t: np.ones(3).sum(initial=t),
+    lambda t: np.interp(np.array([-1.0]), [0.0, 1.0], [0.0, 2.0], left=t),
+)
+
+
+def test_one_number_is_not_written_into_an_array_by_the_way() -> None:
+    def write(t: Any) -> None:
+        plain = np.zeros((2, 2))
+        plain[0, 1] = t
+
+    for call in (write, *OPTIONS):
+        for t in (leaf(2.0), leaf(2.0) * 1):
+            with pytest.raises((TypeError, ValueError)) as error:
+                call(t)
+            assert "float(t)" in str(error.value.__cause__ or error.value)
+    losses = np.zeros(2)
+    losses[0] = float(leaf(2.0))
+    losses[1] = ag.Tensor(3.0)
+    assert losses.tolist() == [2.0, 3.0]
 
 
 def test_a_tensor_without_history_is_an_array_where_one_is_wanted() -> None:

@@ -278,6 +278,8 @@ class _Probe:
                 if now.error <= sharp and not whole and not stands:
                     break
         self.gap = max(gap(side, noise) for side in zip(*above_and_below, strict=True))
+        if self.steps[-1] > 0.01 * size > 0:
+            self.gap = 0.0  # steps that are no smaller than x see what f does elsewhere
         moving = [change for change in changes if change > 0]
         quantum = min(moving, default=0.0) if len(moving) < len(changes) else 0.0
         if quantum > 64 * precision * max(1.0, size):
@@ -434,8 +436,9 @@ class _Judge:
         visible = max(0.01, 3 * self.scalar.precision**0.25) * scale  # a hundredth, or a twentieth
         unclear = [p for p in probes if not p.defect.error <= visible]
         rounding = self.scalar.precision * self.scalar.magnitude if self.scalar.fine else 0.0
-        if self.steep <= rounding and all(p.agrees for p in probes):
+        if self.steep <= rounding and all(p.agrees and p.off <= 10 * rounding for p in probes):
             unclear = []  # zero, but for the rounding of f; in float32 that could be anything
+        unclear += [p for p in probes if self.contradicts(p)]
         if disagreeing or unclear:
             return self.noisy(max(disagreeing + unclear, key=lambda p: p.defect.error), rate)
         worst = max(probes, key=lambda p: p.off)
@@ -493,6 +496,12 @@ class _Judge:
         """How far autodiff and differences may differ by the rounding errors of both."""
         rounding = float(self.scalar.precision ** (2 / 3)) * self.steep
         return 10 * probe.defect.error + rounding
+
+    def contradicts(self, probe: _Probe) -> bool:
+        """Whether differences are known well, and are not what autodiff says but for its rounding."""
+        size = max(abs(probe.slope), abs(probe.numerical))
+        rounding = 1e3 * self.scalar.precision * self.steep
+        return probe.off > max(0.01 * size, 10 * probe.defect.error, rounding)
 
     def place(self, probe: _Probe) -> str:
         """The element of a probe in the user's notation."""
