@@ -692,7 +692,7 @@ class Tensor(Methods):
         return y if out is None else written(y, out)
 
 
-if TYPE_CHECKING:  # pragma: no branch
+if TYPE_CHECKING:  # pragma: no cover
 
     class Element(Tensor, np.object_):  # type: ignore[misc]
         """What NumPy's stubs take a Tensor for an array of: ``np.sum(t)`` is one, ``a @ t`` is Any.
