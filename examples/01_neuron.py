@@ -5,8 +5,10 @@ every number printed, then with m examples and the mean J of their losses, which
 gradient descent: the neuron learns to tell two kinds of Iris by their sepals.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from common import BLUE, RED, parser, save, three_ways
+from common import BLUE, RED, Value, parser, save, three_ways
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
@@ -16,17 +18,17 @@ from autograd_mini import data
 options = parser(__doc__).parse_args()
 
 
-def g(z):
+def g(z: Value) -> Value:
     """Return the sigmoid of z."""
     return 1 / (1 + np.exp(-z))
 
 
-def loss(a, y):
+def loss(a: Value, y: Value) -> Value:
     """Return L(a, y), on arrays and on Tensors."""
     return -(y * np.log(a) + (1 - y) * np.log(1 - a))
 
 
-def difference(f, x, h=1e-5):
+def difference(f: Callable[[float], float], x: float, h: float = 1e-5) -> float:
     """Return the derivative of f at x from two values of f."""
     return (f(x + h) - f(x - h)) / (2 * h)
 
@@ -79,8 +81,8 @@ steps = [
     "   dL/db  = dL/dz    =  a-y",
 ]
 print(f"{'backward, right to left':<36}{'by hand':>12}{'autodiff':>12}{'numerical':>12}")
-for step, *three in zip(steps, by_hand, autodiff, numerical, strict=True):
-    print(f"   {step:<33}" + "".join(f"{float(number):12.6f}" for number in three))
+for line, *three in zip(steps, by_hand, autodiff, numerical, strict=True):
+    print(f"   {line:<33}" + "".join(f"{float(number):12.6f}" for number in three))
 
 alpha = 0.1
 after = loss(g((w1 - alpha * dL_dw1) * x1 + (w2 - alpha * dL_dw2) * x2 + b - alpha * dL_db), y)
@@ -97,13 +99,13 @@ mean = X.mean(axis=0)
 X1, X2 = (X - mean).T  # measured from the mean flower, so that z = 0 is where the flowers are
 
 
-def cost(w1, w2, b):
+def cost(w1: Value, w2: Value, b: Value) -> Value:
     """Return J, the mean of the losses, on numbers and on Tensors."""
     A = g(w1 * X1 + w2 * X2 + b)
     return np.sum(loss(A, Y)) / m
 
 
-def slopes(w1, w2, b):
+def slopes(w1: float, w2: float, b: float) -> tuple[float, float, float]:
     """Return the derivatives of J by hand: each is the mean of those of the examples."""
     dZ = g(w1 * X1 + w2 * X2 + b) - Y
     return np.mean(dZ * X1), np.mean(dZ * X2), np.mean(dZ)
@@ -127,7 +129,8 @@ three_ways(
 # gradient descent
 alpha = 0.5
 w1 = w2 = b = 0.0  # a single neuron may begin at zero: there is no other to differ from
-costs, separated = [], None
+costs: list[float] = []
+separated: int | None = None
 print(f"\ngradient descent at rate {alpha}, from zero\n")
 print("  step        J       w1       w2        b   right")
 for step in range(201 if options.short else 2001):
@@ -155,7 +158,8 @@ graph = parts["graph"]
 graph.set(xlim=(-1.1, 12.6), ylim=(-1, 4.2), aspect="equal")
 graph.axis("off")
 graph.set_title("one example: forward in blue, backward in red, with the factor of each step")
-circles = {  # name: where it is, its value, the derivative of L by it
+# name: where it is, its value, the derivative of L by it
+circles: dict[str, tuple[tuple[float, float], float, float]] = {
     "w_1": ((0, 3.5), neuron[0], dL_dw1),
     "w_2": ((0, 1.75), neuron[1], dL_dw2),
     "b": ((0, 0), neuron[2], dL_db),
@@ -187,7 +191,8 @@ for name, (centre, value, slope) in circles.items():
 # the flowers, and the line z = 0: the neuron says versicolor where z > 0
 flowers = parts["flowers"]
 for kind, color, marker in (0, BLUE, "o"), (1, RED, "^"):
-    flowers.scatter(*X[kinds[:100] == kind].T, s=28, c=color, marker=marker)
+    of_kind = X[kinds[:100] == kind]
+    flowers.scatter(of_kind[:, 0], of_kind[:, 1], s=28, c=color, marker=marker)
 lengths = np.array([4, 7.3])
 widths = mean[1] - (w1 * (lengths - mean[0]) + b) / w2
 flowers.plot(lengths, widths, color="black")
@@ -200,6 +205,7 @@ flowers.set(xlabel="length of the sepal in cm", ylabel="width of the sepal in cm
 flowers.set(title="the line that the neuron found", xlim=(4, 7.3), ylim=(1.8, 4.6))
 
 curve = parts["cost"]
+assert separated is not None
 curve.loglog(range(1, len(costs)), costs[1:], color=BLUE)
 curve.plot(separated, costs[separated], "o", color=BLUE)
 note = f"step {separated}: all {m} are right"

@@ -6,8 +6,11 @@ the exercise "Planar data classification with one hidden layer" (deeplearning.ai
 notebook of 2018). Here they are computed again, and printed next to the published ones.
 """
 
+from typing import Any
+
 import numpy as np
-from common import BLUE, RED, numerical_gradients, parser, save, three_ways
+from common import BLUE, RED, Array, Value, numerical_gradients, parser, save, three_ways
+from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
@@ -16,12 +19,12 @@ import autograd_mini as ag
 options = parser(__doc__).parse_args()
 
 
-def sigmoid(z):
+def sigmoid(z: Value) -> Value:
     """Return 1 / (1 + e^-z), on arrays and on Tensors."""
     return 1 / (1 + np.exp(-z))
 
 
-def forward(X, W1, b1, W2, b2):
+def forward(X: Array, W1: Value, b1: Value, W2: Value, b2: Value) -> tuple[Value, ...]:
     """Return the values of the four forward equations, as arrays or Tensors."""
     Z1 = W1 @ X + b1
     A1 = np.tanh(Z1)
@@ -30,13 +33,13 @@ def forward(X, W1, b1, W2, b2):
     return Z1, A1, Z2, A2
 
 
-def cost(A2, Y):
+def cost(A2: Value, Y: Array) -> Value:
     """Return J, the mean over the m examples."""
     m = Y.shape[1]
     return -(1 / m) * np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2))
 
 
-def backward(X, Y, A1, A2, W2):
+def backward(X: Array, Y: Array, A1: Array, A2: Array, W2: Array) -> tuple[Array, ...]:
     """Return the gradients by the six backward equations: dW1, db1, dW2, db2."""
     m = X.shape[1]
     dZ2 = A2 - Y  # m times the derivative of J: the 1/m is in the lines that follow
@@ -97,14 +100,14 @@ published = {
 }
 print("\n              published       computed")
 for name, computed in ("dW1", dW1), ("db1", db1), ("dW2", dW2), ("db2", db2):
-    for (row, column), number in np.ndenumerate(published[name]):
-        print(f"{name}[{row}, {column}] {number:14.8f} {computed[row, column]:14.8f}")
+    for (row, column), entry in np.ndenumerate(published[name]):
+        print(f"{name}[{row}, {column}] {entry:14.8f} {computed[row, column]:14.8f}")
 
 
 # ---- the flower ----------------------------------------------------------------------------------
 
 
-def flower():
+def flower() -> tuple[Array, Array]:
     """Return X (2, 400) and Y (1, 400): two kinds of petals, 200 points each."""
     rng = np.random.RandomState(1)
     points = []
@@ -115,7 +118,9 @@ def flower():
     return np.concatenate(points, axis=1), np.repeat([[0.0, 1.0]], 200, axis=1)
 
 
-def train(X, Y, n1, iterations, alpha=1.2):
+def train(
+    X: Array, Y: Array, n1: int, iterations: int, alpha: float = 1.2
+) -> tuple[tuple[Array, Array, Array, Array], list[float]]:
     """Return W1, b1, W2, b2 after gradient descent, and J before each iteration."""
     rng = np.random.RandomState(2)
     W1 = 0.01 * rng.randn(n1, 2)  # small and random: example 03 shows why
@@ -134,12 +139,12 @@ def train(X, Y, n1, iterations, alpha=1.2):
     return (W1, b1, W2, b2), costs
 
 
-def accuracy(A2, Y):
+def accuracy(A2: Array, Y: Array) -> float:
     """Return the percentage of examples that are on the right side of 0.5."""
-    return 100 * np.mean((A2 > 0.5) == (Y == 1))
+    return float(100 * np.mean((A2 > 0.5) == (Y == 1)))
 
 
-def output(parameters, X):
+def output(parameters: tuple[Array, Array, Array, Array], X: Array) -> Value:
     """Return A2 alone."""
     return forward(X, *parameters)[-1]
 
@@ -189,17 +194,17 @@ across, up = np.meshgrid(np.linspace(-4.8, 4.8, 300), np.linspace(-4.8, 4.8, 300
 plane = np.stack([across.ravel(), up.ravel()])
 
 
-def draw(axes, outputs, title, size):
+def draw(axes: Axes, outputs: Array, title: str, size: int) -> None:
     """Draw the flower over what a network says of each point of the plane."""
     outputs = outputs.reshape(across.shape)
     axes.contourf(across, up, outputs, [0, 0.5, 1], colors=[RED, BLUE], alpha=0.18)
     axes.contour(across, up, outputs, [0.5], colors="black", linewidths=1)
-    axes.scatter(*X, s=size, c=Y[0], cmap=ListedColormap([RED, BLUE]), linewidths=0)
+    axes.scatter(X[0], X[1], s=size, c=Y[0], cmap=ListedColormap([RED, BLUE]), linewidths=0)
     axes.set(title=title, aspect="equal")
     axes.set_axis_off()
 
 
-rows = [["logistic", "logistic", "four", "four", "cost", "cost"]]
+rows: list[list[Any]] = [["logistic", "logistic", "four", "four", "cost", "cost"]]
 if networks:
     rows.append([1, 2, 3, 5, 20, 50])
 figure = Figure(figsize=(13, 4.6 if options.short else 7), layout="constrained")

@@ -5,29 +5,32 @@ happens if all weights begin at zero, if the activation is the identity, if a su
 and if Z1 stands where A1 belongs.
 """
 
+from collections.abc import Callable
+
 import numpy as np
-from common import BLUE, COLORS, RED, parser, save, three_ways
+from common import BLUE, COLORS, RED, Array, Value, parser, save, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
 
 options = parser(__doc__).parse_args()
+Activation = Callable[[Value], Value]
 
 
 # ---- the activations and their derivatives -------------------------------------------------------
 
 
-def sigmoid(z):
+def sigmoid(z: Value) -> Value:
     """Return 1 / (1 + e^-z), on arrays and on Tensors."""
     return 1 / (1 + np.exp(-z))
 
 
-def difference(g, z, h=1e-5):
+def difference(g: Activation, z: Value, h: float = 1e-5) -> Value:
     """Return the derivative of g at z from the values on both sides."""
     return (g(z + h) - g(z - h)) / (2 * h)
 
 
-activations = {  # name: g(z), and g'(z) as in the lecture
+activations: dict[str, tuple[Activation, Activation]] = {  # name: g(z), and g'(z) as in the lecture
     "sigmoid": (sigmoid, lambda z: sigmoid(z) * (1 - sigmoid(z))),
     "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
     "ReLU": (lambda z: np.maximum(0, z), lambda z: np.where(z < 0, 0.0, 1.0)),
@@ -41,7 +44,7 @@ for name, (g, slope) in activations.items():
     numerical[name] = difference(g, z)
 
 print("z                " + "".join(f"{number:9.1f}" for number in z))
-for name, (g, _) in activations.items():
+for name, (g, _slope) in activations.items():
     print(f"\n{name:<11} g(z) " + "".join(f"{number:9.4f}" for number in g(z)))
     print(f"{'':<11} g'(z)" + "".join(f"{number:9.4f}" for number in by_hand[name]))
 print()
@@ -68,7 +71,9 @@ n1, m, alpha = 4, 4, 1.2
 steps = 300 if options.short else 2000
 
 
-def train(W1, W2, g, slope):
+def train(
+    W1: Array, W2: Array, g: Activation, slope: Activation
+) -> tuple[tuple[Array, Array, Array, Array], Array, list[float]]:
     """Return W1, b1, W2, b2 after gradient descent, and W1 and J at each step.
 
     `slope` is g'(Z1) as a function of A1.
@@ -91,7 +96,7 @@ def train(W1, W2, g, slope):
     return (W1, b1, W2, b2), np.array(units), costs
 
 
-def tanh_slope(A1):
+def tanh_slope(A1: Array) -> Array:
     """Return g'(Z1) for tanh."""
     return 1 - A1**2
 
@@ -107,10 +112,10 @@ print(
 )
 histories = {}
 for start, (W1, W2) in starts.items():
-    (W1, *_), units, costs = train(W1, W2, np.tanh, tanh_slope)
+    parameters, units, costs = train(W1, W2, np.tanh, tanh_slope)
     histories[start] = units, costs
     print(f"\nweights begin {start}: J from {costs[0]:.4f} to {costs[-1]:.4f}; W1 at the end")
-    for row in W1:
+    for row in parameters[0]:
         print(f"   {row[0]:8.4f} {row[1]:8.4f}")
 print(
     "\nEach row is a unit. Units that begin alike get the same gradient and stay alike: there are\n"
@@ -139,7 +144,9 @@ print(
 # ---- a sum without keepdims ----------------------------------------------------------------------
 
 
-def forward(X, Y, W1, b1, W2, b2):
+def forward(
+    X: Array, Y: Array, W1: Value, b1: Value, W2: Value, b2: Value
+) -> tuple[Value, dict[str, Value]]:
     """Return J, and all variables by name; arrays or Tensors."""
     m = X.shape[1]
     Z1 = W1 @ X + b1
@@ -150,7 +157,7 @@ def forward(X, Y, W1, b1, W2, b2):
     return J, locals()
 
 
-def backward(X, Y, W1, b1, W2, b2):
+def backward(X: Array, Y: Array, W1: Array, b1: Array, W2: Array, b2: Array) -> dict[str, Array]:
     """Return the gradients by the six equations, and those on the way."""
     m = X.shape[1]
     _, values = forward(X, Y, W1, b1, W2, b2)
@@ -164,7 +171,7 @@ def backward(X, Y, W1, b1, W2, b2):
     return {"dZ2": dZ2, "dW2": dW2, "db2": db2, "dZ1": dZ1, "dW1": dW1, "db1": db1}
 
 
-J, _ = forward(X, Y, W1, b1, W2, b2)
+J = forward(X, Y, W1, b1, W2, b2)[0]
 dZ1 = backward(X, Y, W1, b1, W2, b2)["dZ1"]
 right = b1 - alpha * (1 / m) * np.sum(dZ1, axis=1, keepdims=True)
 wrong = b1 - alpha * (1 / m) * np.sum(dZ1, axis=1)
@@ -218,7 +225,7 @@ for axes, (name, (g, slope)) in zip(above, activations.items(), strict=True):
 above[0].legend(loc="upper left")
 
 for axes, start in zip(below, starts, strict=False):
-    units, _ = histories[start]
+    units = histories[start][0]
     for unit in range(n1):  # those that stay alike are drawn one over another, ever thinner
         width = 1.5 if start == "random" else 11 - 3 * unit
         label = f"unit {unit + 1}"
@@ -226,7 +233,7 @@ for axes, start in zip(below, starts, strict=False):
     axes.set(title=f"weights begin {start}", xlabel="step", ylabel="weight of $x_1$", ylim=(-3, 6))
     axes.set_xlim(0, steps)  # a thick line must not stick out
 below[2].legend(loc="upper center", ncols=2)
-for (start, (_, costs)), color in zip(histories.items(), COLORS, strict=False):
+for (start, (_units, costs)), color in zip(histories.items(), COLORS, strict=False):
     below[3].plot(costs, color=color, label=start, linestyle="--" if "," in start else "-")
 below[3].set(title="cost J", xlabel="step", ylim=(0, 0.85))
 below[3].legend(loc=(0.35, 0.2))

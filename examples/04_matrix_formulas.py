@@ -5,25 +5,40 @@ inside and softmax at the end, L = -sum t log x. Backward with Delta^l, the deri
 The variables are dicts by layer, so that W[3] is W^3.
 """
 
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
-from common import BLUE, RED, grads, named, numerical_gradients, parser, save, tensors, three_ways
+from common import (
+    BLUE,
+    RED,
+    Array,
+    ByLayer,
+    Value,
+    grads,
+    named,
+    numerical_gradients,
+    parser,
+    save,
+    tensors,
+    three_ways,
+)
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
 from autograd_mini import data
 
 options = parser(__doc__).parse_args()
+DeltaRule = Callable[[Array, Array], Array]
 
 
-def softmax(A):
+def softmax(A: Value) -> Value:
     """Return softmax of each row; less its maximum first, so that no exponential is too large."""
     E = np.exp(A - np.max(A, axis=1, keepdims=True))
     return E / np.sum(E, axis=1, keepdims=True)
 
 
-def forward(X0, W, B):
+def forward(X0: Array, W: ByLayer, B: ByLayer) -> tuple[ByLayer, ByLayer]:
     """Return A and X of all layers, as arrays or Tensors."""
     K = len(W)
     A, X = {}, {0: X0}
@@ -33,17 +48,19 @@ def forward(X0, W, B):
     return A, X
 
 
-def loss(X, T):
+def loss(X: ByLayer, T: Array) -> Value:
     """Return the cross-entropy L."""
     return -np.sum(T * np.log(X[max(X)]))
 
 
-def true_delta(X, T):
+def true_delta(X: Array, T: Array) -> Array:
     """Return Delta^K: the whole Jacobian of softmax makes it this."""
     return X - T
 
 
-def backward(T, W, A, X, delta=true_delta):
+def backward(
+    T: Array, W: ByLayer, A: ByLayer, X: ByLayer, delta: DeltaRule = true_delta
+) -> tuple[ByLayer, ByLayer, ByLayer]:
     """Return the gradients of L by hand: Delta, dW, dB of all layers."""
     K = len(W)
     Delta, dW, dB = {}, {}, {}
@@ -87,7 +104,7 @@ _, TX = forward(X0, TW, TB)
 loss(TX, T).backward()
 
 
-def loss_of(W, B):
+def loss_of(W: ByLayer, B: ByLayer) -> Value:
     """Return L of the exercise with these parameters."""
     _, X = forward(X0, W, B)
     return loss(X, T)
@@ -100,13 +117,13 @@ three_ways(
 )
 
 
-def updated(rate, biases):
+def updated(rate: float, biases: bool) -> tuple[ByLayer, ByLayer]:
     """Return W and B after one update, of the weights alone or of the biases too."""
     new_B = {layer: B[layer] - rate * dB[layer] for layer in B} if biases else B
     return {layer: W[layer] - rate * dW[layer] for layer in W}, new_B
 
 
-def loss_after(rate, biases):
+def loss_after(rate: float, biases: bool) -> Value:
     """Return L after one update."""
     return loss_of(*updated(rate, biases))
 
@@ -154,13 +171,14 @@ print(
 # At another point: random biases, no two sizes equal, several examples, all classes.
 
 
-def diagonal_delta(X, T):
+def diagonal_delta(X: Array, T: Array) -> Array:
     """Return Delta^K with x (1 - x), as if each output of softmax had one input."""
     dX = -T / X
-    return dX * X * (1 - X)
+    Delta: Array = dX * X * (1 - X)
+    return Delta
 
 
-def jacobian_delta(X, T):
+def jacobian_delta(X: Array, T: Array) -> Array:
     """Return Delta^K by the whole Jacobian: Delta_j = sum_i dL/dx_i dx_i/da_j, row by row."""
     dX = -T / X
     rows = []
@@ -202,7 +220,9 @@ print(
 # ---- does a wrong derivative show in training? ---------------------------------------------------
 
 
-def train(X0, T, delta, sizes, rate, steps=300):
+def train(
+    X0: Array, T: Array, delta: DeltaRule, sizes: Sequence[int], rate: float, steps: int = 300
+) -> list[tuple[float, int, float]]:
     """Return at each step L/n, how many are right, and the largest number in A^K."""
     n, rng = len(X0), np.random.default_rng(1)
     W, B = {}, {}
@@ -278,7 +298,7 @@ for part, matrix, title in (
     parts[part].spines[:].set_visible(False)
 
 for (name, curve), color in zip(curves.items(), (BLUE, RED), strict=True):
-    costs, _, largest = zip(*curve, strict=True)
+    costs, _right, largest = zip(*curve, strict=True)
     parts["cost"].plot(costs, color=color, label=name)
     parts["largest"].semilogy(largest, color=color)
 parts["cost"].set(title="Iris with either derivative", ylabel="L / n", ylim=(0, 1.4))

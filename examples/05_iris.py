@@ -5,10 +5,24 @@ X^l = h_l(A^l), ReLU inside and softmax at the end. First by hand, then with nn 
 scaling, initial weights and regularisation do, each as numbers; cross-validation last.
 """
 
+from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from common import COLORS, grads, named, numerical_gradients, parser, save, tensors, three_ways
+from common import (
+    COLORS,
+    Array,
+    ByLayer,
+    Value,
+    grads,
+    named,
+    numerical_gradients,
+    parser,
+    save,
+    tensors,
+    three_ways,
+)
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
@@ -17,6 +31,7 @@ from autograd_mini import data, nn, optim
 from autograd_mini.nn import functional, init
 
 options = parser(__doc__).parse_args()
+Penalty = Callable[[nn.Module], Any]
 
 flowers, y = data.iris()  # (150, 4): length and width of sepals and petals in cm; kinds 0, 1, 2
 X0 = data.Standardizer().fit(flowers).transform(flowers)
@@ -28,7 +43,7 @@ sizes = [4, 10, 10, 3]
 # ---- by hand: dicts by layer, so that W[3] is W^3 ------------------------------------------------
 
 
-def initial(rng):
+def initial(rng: np.random.Generator) -> tuple[ByLayer, ByLayer]:
     """Return He's initial weights, (d_in, d_out) each, and zero biases, one row each."""
     W, B = {}, {}
     for layer, (d_in, d_out) in enumerate(pairwise(sizes), start=1):
@@ -37,7 +52,7 @@ def initial(rng):
     return W, B
 
 
-def forward(W, B):
+def forward(W: ByLayer, B: ByLayer) -> tuple[ByLayer, ByLayer]:
     """Return A^l and X^l of all layers, as arrays or Tensors. NumPy repeats the row B^l n times."""
     A, X = {}, {0: X0}
     for layer in range(1, K + 1):
@@ -46,13 +61,13 @@ def forward(W, B):
     return A, X
 
 
-def loss(W, B):
+def loss(W: ByLayer, B: ByLayer) -> Value:
     """Return the cross-entropy L, the mean over the examples."""
     _, X = forward(W, B)
     return -np.sum(T * np.log(X[K])) / n
 
 
-def backward(W, A, X):
+def backward(W: ByLayer, A: ByLayer, X: ByLayer) -> tuple[ByLayer, ByLayer]:
     """Return dL/dW^l and dL/dB^l of all layers."""
     dW, dB = {}, {}
     Delta = (X[K] - T) / n  # softmax and cross-entropy: x - t; n, because L is a mean
@@ -110,13 +125,22 @@ for step in range(501):
 # ---- what matters --------------------------------------------------------------------------------
 
 
-def network(d, rng, weight_init=init.he_normal):
+def network(
+    d: int, rng: np.random.Generator, weight_init: init.Initializer = init.he_normal
+) -> nn.Sequential:
     """Return a network with one hidden layer of 16 ReLUs."""
-    layer = {"rng": rng, "weight_init": weight_init}
+    layer: dict[str, Any] = {"rng": rng, "weight_init": weight_init}
     return nn.Sequential(nn.Linear(d, 16, **layer), nn.ReLU(), nn.Linear(16, 3, **layer))
 
 
-def train(model, X, y, optimizer, steps, penalty=lambda model: 0.0):
+def train(
+    model: nn.Module,
+    X: Array,
+    y: Array,
+    optimizer: optim.Optimizer,
+    steps: int,
+    penalty: Penalty = lambda model: 0.0,
+) -> list[float]:
     """Train on all rows at once; return the loss (without the penalty) at each step."""
     losses = []
     for _ in range(steps):
@@ -128,9 +152,9 @@ def train(model, X, y, optimizer, steps, penalty=lambda model: 0.0):
     return losses
 
 
-def right(model, X, y):
+def right(model: nn.Module, X: Array, y: Array) -> float:
     """Return the part of the rows whose largest output is that of their class."""
-    return np.mean(np.argmax(model(X), axis=1) == y)
+    return float(np.mean(np.argmax(model(X), axis=1) == y))
 
 
 print("\nFeature scaling: 200 steps at rate 0.2, the same initial weights")
@@ -151,7 +175,7 @@ print(
 )
 
 print("\nInitial weights: 200 steps at rate 0.1, standardised")
-starts = {
+starts: dict[str, init.Initializer] = {
     "all zero": init.zeros,
     "all equal 0.5": lambda shape, **how: init.constant(shape, 0.5, **how),
     "uniform -1..1": init.uniform,
@@ -174,7 +198,7 @@ print(
 )
 
 print("\nRegularisation: 600 steps of Adam at rate 0.03; 112 weights, biases are left alone")
-penalties = {
+penalties: dict[str, Penalty] = {
     "none": lambda model: 0.0,
     "L1, 0.003": lambda model: nn.l1_penalty(model, 0.003),
     "L2, 0.003": lambda model: nn.l2_penalty(model, 0.003),
@@ -196,7 +220,7 @@ print(
 # scalings are reported, not the better one of them.
 
 
-def cross_validation(seed, scaler):
+def cross_validation(seed: int, scaler: Callable[[], Any]) -> float:
     """Return the part of flowers told right by 5 networks that had not seen them."""
     rng = np.random.default_rng(seed)
     hits = 0.0

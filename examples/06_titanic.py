@@ -7,11 +7,25 @@ files train.csv and test.csv: --data FOLDER, or the environment variable AUTOGRA
 they are downloaded from a public copy.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 import numpy as np
-from common import BLUE, RED, grads, loaded, numerical_gradients, parser, save, tensors, three_ways
+from common import (
+    BLUE,
+    RED,
+    Array,
+    Value,
+    grads,
+    loaded,
+    numerical_gradients,
+    parser,
+    save,
+    tensors,
+    three_ways,
+)
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
@@ -57,7 +71,7 @@ point = {
 }
 
 
-def forward(W1, B1, W2, B2):
+def forward(W1: Value, B1: Value, W2: Value, B2: Value) -> tuple[Value, ...]:
     """Return A1, X1, A2, X2, on arrays and on Tensors."""
     A1 = X0 @ W1 + B1
     X1 = ag.relu(A1)
@@ -65,14 +79,14 @@ def forward(W1, B1, W2, B2):
     return A1, X1, A2, ag.sigmoid(A2)
 
 
-def loss(W1, B1, W2, B2):
+def loss(W1: Value, B1: Value, W2: Value, B2: Value) -> Value:
     """Return the cross-entropy, the mean over the passengers, and the penalty."""
     *_, X2 = forward(W1, B1, W2, B2)
     L = -np.sum(T * np.log(X2) + (1 - T) * np.log(1 - X2)) / n
     return L + alpha * (np.sum(W1**2) + np.sum(W2**2))
 
 
-def by_hand(W1, B1, W2, B2):
+def by_hand(W1: Array, B1: Array, W2: Array, B2: Array) -> dict[str, Array]:
     """Return the gradient: the slides' formulas, and 2 alpha W of the penalty."""
     A1, X1, _, X2 = forward(W1, B1, W2, B2)
     Delta2 = (X2 - T) / n
@@ -103,9 +117,14 @@ three_ways(
 STEPS = 200
 
 
-def trained(X, y, rng, measured=lambda model: None):
+def trained(
+    X: Array,
+    y: Array,
+    rng: np.random.Generator,
+    measured: Callable[[nn.Module], None] = lambda model: None,
+) -> nn.Module:
     """Return a network trained on all rows at once, by a fixed number of steps of Adam."""
-    layer = {"rng": rng, "weight_init": init.he_normal}
+    layer: dict[str, Any] = {"rng": rng, "weight_init": init.he_normal}
     model = nn.Sequential(
         nn.Linear(X.shape[1], units, **layer), nn.ReLU(), nn.Linear(units, 1, **layer)
     )
@@ -122,13 +141,14 @@ def trained(X, y, rng, measured=lambda model: None):
     return model
 
 
-def probability(model, X):
+def probability(model: nn.Module, X: Array) -> Array:
     """Return the probability that each passenger survives."""
     with ag.no_grad():
-        return ag.sigmoid(model(X)).data[:, 0]
+        P: Array = ag.sigmoid(model(X)).data[:, 0]
+    return P
 
 
-def cross_validated(seed):
+def cross_validated(seed: int) -> Array:
     """Return for each passenger the probability by the network that did not see him or her."""
     rng = np.random.default_rng(seed)
     P = np.empty(n)
@@ -182,24 +202,23 @@ if options.csv:
     print(f"\npredictions for test.csv: {write_whole(options.csv, content.encode())}")
 
 
-def cross_entropy(model, X, y):
+def cross_entropy(model: nn.Module, X: Array, y: Array) -> float:
     """Return L, without the penalty."""
     P = probability(model, X)
-    return -np.mean(np.log(np.where(y, P, 1 - P)))
+    return -float(np.mean(np.log(np.where(y, P, 1 - P))))
 
 
 learning = np.zeros((STEPS, 2))
 for folds in data.k_folds(survived, 10, np.random.default_rng(0)):
     fitted = data.TitanicFeatures().fit(train.rows(folds[0]))
     parts = [(fitted.transform(train.rows(rows)), survived[rows]) for rows in folds]
-    losses = []
-    trained(
-        *parts[0],
-        np.random.default_rng(0),
-        lambda model, parts=parts, losses=losses: losses.append(
-            [cross_entropy(model, *part) for part in parts]
-        ),
-    )
+    losses: list[list[float]] = []
+
+    def measured(model: nn.Module, parts: Any = parts, losses: Any = losses) -> None:
+        """Add the loss of the rows trained on, and of those held out."""
+        losses.append([cross_entropy(model, *part) for part in parts])
+
+    trained(*parts[0], np.random.default_rng(0), measured)
     learning += np.array(losses) / 10
 
 figure = Figure(figsize=(13, 4.2), layout="constrained")

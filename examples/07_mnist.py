@@ -10,11 +10,25 @@ ship stand in for it.
 import math
 import os
 import timeit
+from collections.abc import Callable
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from common import grads, loaded, named, numerical_gradients, parser, save, tensors, three_ways
+from common import (
+    Array,
+    ByLayer,
+    Value,
+    grads,
+    loaded,
+    named,
+    numerical_gradients,
+    parser,
+    save,
+    tensors,
+    three_ways,
+)
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
@@ -34,7 +48,7 @@ rng = np.random.default_rng(options.seed)
 # ---- the images ----------------------------------------------------------------------------------
 
 
-def images():
+def images() -> tuple[Array, Array, Array, Array]:
     """Return images of 28x28 pixels from 0 to 255 to train and to test on, and their labels."""
     if options.short and not (options.data or os.environ.get("AUTOGRAD_MINI_DATA")):
         print("MNIST is not at hand (--data FOLDER): the 1,797 digits of 8x8 pixels that ship with")
@@ -47,7 +61,7 @@ def images():
     return loaded(data.mnist, options.data)
 
 
-def prepared(images):
+def prepared(images: Array) -> Array:
     """Return images as float32, standardised; in rows, or for a LeNet as (n, 1, 28, 28)."""
     X = (np.float32(1 / 255) * images.astype(np.float32) - mean) / std
     return X[:, np.newaxis] if options.lenet else X.reshape(len(X), -1)
@@ -70,7 +84,7 @@ print(f"{len(X_train):,} images to train on, {len(X_held_out):,} held out, {len(
 # ---- the gradient, three ways, in float64 --------------------------------------------------------
 
 
-def network_three_ways():
+def network_three_ways() -> None:
     """Compare the gradients of the network 784-128-64-10, examples in rows, on eight images."""
     sizes, K = [784, 128, 64, 10], 3
     X0, T = X[:8].astype(np.float64), data.one_hot(labels[:8], 10)
@@ -79,7 +93,7 @@ def network_three_ways():
         W[layer] = init.he_normal((d_out, d_in), rng=rng).T
         B[layer] = np.full((1, d_out), 0.01)
 
-    def forward(W):
+    def forward(W: ByLayer) -> tuple[ByLayer, ByLayer]:
         """Return A^l and X^l of all layers, as arrays or Tensors."""
         A, X = {}, {0: X0}
         for layer in range(1, K + 1):
@@ -87,7 +101,7 @@ def network_three_ways():
             X[layer] = ag.relu(A[layer]) if layer < K else ag.softmax(A[layer], axis=1)
         return A, X
 
-    def loss(W):
+    def loss(W: ByLayer) -> Value:
         """Return the cross-entropy, the mean over the examples."""
         _, X = forward(W)
         return -np.sum(T * np.log(X[K])) / len(T)
@@ -107,13 +121,13 @@ def network_three_ways():
     # of the first layer belong to pixels in the middle; at the edge all gradients are zero.
     some = {1: np.s_[400:408, :6], 2: np.s_[:8, :8], 3: np.s_[:10, :]}
 
-    def few(arrays):
+    def few(arrays: ByLayer) -> ByLayer:
         """Return those few of each layer."""
         return {layer: arrays[layer][where] for layer, where in some.items()}
 
     all_weights = W
 
-    def loss_of_few(W):
+    def loss_of_few(W: ByLayer) -> Value:
         """Return the loss where those few weights are others."""
         changed = {layer: weight.copy() for layer, weight in all_weights.items()}
         for layer, where in some.items():
@@ -128,7 +142,7 @@ def network_three_ways():
     )
 
 
-def convolution_three_ways():
+def convolution_three_ways() -> None:
     """Compare the gradients of LeNet's first convolution, given Delta = dL/dA, on two images."""
     X0 = X[:2].astype(np.float64)
     W, B = init.he_normal((6, 1, 5, 5), rng=rng), np.zeros(6)
@@ -138,7 +152,7 @@ def convolution_three_ways():
     framed = np.pad(X0, [(0, 0), (0, 0), (2, 2), (2, 2)])
     moved = {(i, j): framed[:, :, i : i + 28, j : j + 28] for i, j in product(range(5), repeat=2)}
 
-    def loss(W, B):
+    def loss(W: Value, B: Value) -> Value:
         """Return the sum of Delta times A, of which the derivative by A is Delta."""
         A = B.reshape(6, 1, 1)
         for (i, j), image in moved.items():
@@ -170,9 +184,9 @@ else:
 # ---- the networks --------------------------------------------------------------------------------
 
 
-def network(rng):
+def network(rng: np.random.Generator) -> nn.Sequential:
     """Return the network 784-128-64-10."""
-    how = {"rng": rng, "dtype": np.float32, "weight_init": init.he_normal}
+    how: dict[str, Any] = {"rng": rng, "dtype": np.float32, "weight_init": init.he_normal}
     return nn.Sequential(
         nn.Linear(784, 128, **how), nn.ReLU(),
         nn.Linear(128, 64, **how), nn.ReLU(),
@@ -180,9 +194,9 @@ def network(rng):
     )  # fmt: skip
 
 
-def lenet(rng):
+def lenet(rng: np.random.Generator) -> nn.Sequential:
     """Return a network in the manner of LeNet-5, with ReLU and max pooling."""
-    how = {"rng": rng, "dtype": np.float32, "weight_init": init.he_normal}
+    how: dict[str, Any] = {"rng": rng, "dtype": np.float32, "weight_init": init.he_normal}
     return nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2, **how), nn.ReLU(), nn.MaxPool2d(2),  # (n, 6, 14, 14)
         nn.Conv2d(6, 16, 5, **how), nn.ReLU(), nn.MaxPool2d(2),  # (n, 16, 5, 5)
@@ -203,11 +217,11 @@ if options.short:
 # ---- the bare loop -------------------------------------------------------------------------------
 
 model = new(rng)
-optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+optimizer: optim.Optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 print("\nthe bare loop: 20 updates by stochastic gradient descent with momentum")
 
 
-def step(X_batch, y_batch):
+def step(X_batch: Array, y_batch: Array) -> ag.Tensor:
     """Make one update and return the cost before it."""
     L = functional.cross_entropy(model(X_batch), y_batch)
     optimizer.zero_grad()
@@ -216,10 +230,10 @@ def step(X_batch, y_batch):
     return L
 
 
-def milliseconds(function, *args):
+def milliseconds(function: Callable[..., Any], *args: Any) -> float:
     """Return the median time of a call, of 20, after some for warming up."""
     times = [timeit.timeit(lambda: function(*args), number=1) for _ in range(25)]
-    return 1000 * np.median(times[5:])
+    return float(1000 * np.median(times[5:]))
 
 
 for update, batch in enumerate(data.batches(X_train, y_train, size, rng)):
@@ -229,7 +243,8 @@ for update, batch in enumerate(data.batches(X_train, y_train, size, rng)):
     if update == 20:
         break
 if options.compile:
-    eager, replayed = milliseconds(step, *batch), milliseconds(ag.compile(step), *batch)
+    first = X_train[:size], y_train[:size]
+    eager, replayed = milliseconds(step, *first), milliseconds(ag.compile(step), *first)
     print(f"  an update takes {eager:.2f} ms, replayed by ag.compile {replayed:.2f} ms")
 
 # ---- the real run --------------------------------------------------------------------------------
@@ -268,7 +283,7 @@ for column in np.argsort(-counts, kind="stable")[:5]:
 # ---- the picture ---------------------------------------------------------------------------------
 
 figure = Figure(figsize=(14, 4.6), layout="constrained")
-left, middle, right = figure.subfigures(1, 3, width_ratios=[1, 1.1, 1.1])
+[[left, middle, right]] = figure.subfigures(1, 3, squeeze=False, width_ratios=[1, 1.1, 1.1])
 
 axes = left.subplots()
 for name in ("loss", "validation loss"):

@@ -9,13 +9,28 @@ cross-validation. The variables are dicts by layer, so that W[3] is W^3.
 
 import warnings
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
-from common import BLUE, RED, grads, named, numerical_gradients, parser, save, tensors, three_ways
+from common import (
+    BLUE,
+    RED,
+    Array,
+    ByLayer,
+    Value,
+    grads,
+    named,
+    numerical_gradients,
+    parser,
+    save,
+    tensors,
+    three_ways,
+)
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
 from autograd_mini import data, nn, optim
+from autograd_mini.training import History
 
 try:
     from sklearn.datasets import load_diabetes
@@ -29,14 +44,15 @@ except ModuleNotFoundError as error:
 
 options = parser(__doc__).parse_args()
 
-measurements, progression = load_diabetes(return_X_y=True, scaled=False)  # (442, 10), (442,)
-progression = progression.reshape(-1, 1)  # one column, as the network's output has
+patients: Any = load_diabetes(scaled=False)
+measurements = patients.data  # (442, 10)
+progression = patients.target.reshape(-1, 1)  # one column, as the network's output has
 sizes = [10, 32, 16, 1]
 alpha = 1.0  # of L2
 K = len(sizes) - 1
 
 
-def scaled(train, *others):
+def scaled(train: Array, *others: Array) -> tuple[Any, ...]:
     """Return X^0 and T of the training rows and of others, scaled by the training rows alone."""
     X_scaler = data.Standardizer().fit(measurements[train])
     T_scaler = data.Standardizer().fit(progression[train])
@@ -50,7 +66,7 @@ def scaled(train, *others):
 # ---- by hand -------------------------------------------------------------------------------------
 
 
-def forward(X0, W, B):
+def forward(X0: Array, W: ByLayer, B: ByLayer) -> tuple[ByLayer, ByLayer]:
     """Return A and X of all layers, as arrays or Tensors. NumPy repeats the row B^l n times."""
     A, X = {}, {0: X0}
     for l in range(1, K + 1):
@@ -59,13 +75,13 @@ def forward(X0, W, B):
     return A, X
 
 
-def loss(X, T, W):
+def loss(X: ByLayer, T: Array, W: ByLayer) -> Value:
     """Return half the mean squared error, and L2 on the weights but not on the biases."""
     n = len(T)
     return (np.sum((X[K] - T) ** 2) + alpha * sum(np.sum(W[l] ** 2) for l in W)) / (2 * n)
 
 
-def backward(T, W, A, X):
+def backward(T: Array, W: ByLayer, A: ByLayer, X: ByLayer) -> tuple[ByLayer, ByLayer]:
     """Return the gradients by all W^l and B^l."""
     n = len(T)
     dW, dB = {}, {}
@@ -95,7 +111,7 @@ _, TX = forward(X0, TW, TB)
 loss(TX, T, TW).backward()
 
 
-def loss_of(W, B):
+def loss_of(W: ByLayer, B: ByLayer) -> Value:
     """Return the loss of the training rows with these parameters."""
     _, X = forward(X0, W, B)
     return loss(X, T, W)
@@ -112,7 +128,7 @@ three_ways(
 # ---- with nn and optim ---------------------------------------------------------------------------
 
 
-def network(rng):
+def network(rng: np.random.Generator) -> nn.Sequential:
     """Return the same layers as modules: He's initial weights for ReLU, and small ones at the end.
 
     So the network begins by predicting the mean of all patients, not numbers far from it.
@@ -124,7 +140,7 @@ def network(rng):
     return nn.Sequential(*layers, last)
 
 
-def half_squared_error(outputs, targets):
+def half_squared_error(outputs: ag.Tensor, targets: Array) -> ag.Tensor:
     """Return the loss without L2."""
     return nn.functional.mse_loss(outputs, targets) / 2
 
@@ -156,7 +172,9 @@ epochs, batch_size, lr = 50, 32, 0.003
 repeats = 1 if options.short else 5
 
 
-def ours(X0, T, held_out, seed):
+def ours(
+    X0: Array, T: Array, held_out: tuple[Array, Array], seed: int
+) -> tuple[nn.Sequential, History]:
     """Return a network trained with Adam, its rate falling as a cosine does, and its history."""
     rng = np.random.default_rng(seed)
     model = network(rng)
@@ -179,9 +197,10 @@ def ours(X0, T, held_out, seed):
     return model, history
 
 
-def theirs(X0, T, seed):
+def theirs(X0: Array, T: Array, seed: int) -> Any:
     """Return scikit-learn's network: same layers, ReLU, L2, Adam, batches and epochs."""
-    model = MLPRegressor(
+    network: Any = MLPRegressor  # whose types are not known
+    model = network(
         hidden_layer_sizes=sizes[1:-1], activation="relu", solver="adam", alpha=alpha,
         batch_size=batch_size, learning_rate_init=lr, max_iter=epochs, n_iter_no_change=epochs,
         random_state=seed,
@@ -191,18 +210,22 @@ def theirs(X0, T, seed):
         return model.fit(X0, T[:, 0])
 
 
-def least_squares(X0, T):
+def least_squares(X0: Array, T: Array) -> Array:
     """Return the best linear function: what a network of identities would come to."""
     return np.linalg.lstsq(np.insert(X0, 0, 1, axis=1), T, rcond=None)[0]
 
 
-def scores(predicted, true):
+def scores(predicted: Array, true: Array) -> tuple[float, float]:
     """Return R^2, the part of the variance that is explained, and the mean absolute error."""
     r2 = 1 - np.sum((true - predicted) ** 2) / np.sum((true - np.mean(true)) ** 2)
-    return r2, np.mean(np.abs(true - predicted))
+    return float(r2), float(np.mean(np.abs(true - predicted)))
 
 
-found = {"autograd_mini": [], "scikit-learn": [], "least squares": []}
+found: dict[str, list[tuple[float, float]]] = {
+    "autograd_mini": [],
+    "scikit-learn": [],
+    "least squares": [],
+}
 histories, out_of_fold = [], np.empty_like(progression)  # of patients the network never saw
 for seed in range(repeats):
     folds = data.k_folds(progression, 5, np.random.default_rng(seed))
@@ -227,7 +250,7 @@ print(
 )
 
 
-def line(name, numbers, spreads):
+def line(name: str, numbers: Array, spreads: Array) -> None:
     """Print one line of the table."""
     (r2, error), (r2_spread, error_spread) = numbers, spreads
     print(f"{name:<16} {r2:7.4f} +- {r2_spread:.4f}   {error:6.2f} +- {error_spread:.2f}")

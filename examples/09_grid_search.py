@@ -7,7 +7,7 @@ trained once more, and tested once, on digits that the search has never seen.
 from itertools import pairwise, product
 
 import numpy as np
-from common import numerical_gradients, parser, save, three_ways
+from common import Array, Value, numerical_gradients, parser, save, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
@@ -37,7 +37,7 @@ W1, B1 = rng.standard_normal((64, 32)) * np.sqrt(2 / 64), 0.1 * rng.standard_nor
 W2, B2 = rng.standard_normal((32, 10)) * np.sqrt(2 / 32), 0.1 * rng.standard_normal((1, 10))
 
 
-def loss(W1, B1, W2, B2):
+def loss(W1: Value, B1: Value, W2: Value, B2: Value) -> Value:
     """Return the cross-entropy, the mean over the digits, and the L2 term; biases are free."""
     X1 = ag.relu(X0 @ W1 + B1)
     X2 = ag.softmax(X1 @ W2 + B2, axis=1)
@@ -64,7 +64,14 @@ print()
 # ---- the grid ------------------------------------------------------------------------------------
 
 
-def trained(X, y, hidden, strength, rate, rng):
+def trained(
+    X: Array,
+    y: Array,
+    hidden: tuple[int, ...],
+    strength: float,
+    rate: float,
+    rng: np.random.Generator,
+) -> nn.Sequential:
     """Return a network trained by stochastic gradient descent with momentum."""
     modules = []
     for d_in, d_out in pairwise([64, *hidden, 10]):
@@ -80,21 +87,20 @@ def trained(X, y, hidden, strength, rate, rng):
     return model
 
 
-def right(model, X, y):
+def right(model: nn.Module, X: Array, y: Array) -> float:
     """Return the part of the digits that the network tells right."""
     with ag.no_grad():
-        return np.mean(np.argmax(model(X), axis=1) == y)
+        return float(np.mean(np.argmax(model(X), axis=1) == y))
 
 
-def score(hidden, strength, rate):
+def score(hidden: tuple[int, ...], strength: float, rate: float) -> float:
     """Return the mean over the folds of what is right among the digits not trained on."""
     rng = np.random.default_rng(1)  # the same folds for every combination
-    return np.mean(
-        [
-            right(trained(X[rows], y[rows], hidden, strength, rate, rng), X[others], y[others])
-            for rows, others in data.k_folds(y, folds, rng)
-        ]
-    )
+    parts = [
+        right(trained(X[rows], y[rows], hidden, strength, rate, rng), X[others], y[others])
+        for rows, others in data.k_folds(y, folds, rng)
+    ]
+    return float(np.mean(parts))
 
 
 grid = list(product(layers, strengths, rates))
@@ -109,7 +115,7 @@ for hidden, strength in product(layers, strengths):
     row = "".join(f"{scores[hidden, strength, rate]:<12.2%}" for rate in rates)
     print(f"{names[hidden]:<14}{strength:<9}{row}")
 
-best = max(scores, key=scores.get)
+best = max(scores, key=lambda combination: scores[combination])
 hidden, strength, rate = best
 print(
     f"\nbest: {names[hidden]}, L2 {strength}, rate {rate}: {scores[best]:.2%} in cross-validation"
@@ -132,7 +138,7 @@ panels = figure.subplots(1, len(layers), sharey=True)
 values = np.array([scores[key] for key in grid]).reshape(len(layers), len(strengths), len(rates))
 low = max(values.min(), 0.9)
 for axes, hidden, part in zip(panels, layers, values, strict=True):
-    image = axes.imshow(100 * part, cmap="viridis", vmin=100 * low, vmax=100 * values.max())
+    axes.imshow(100 * part, cmap="viridis", vmin=100 * low, vmax=100 * values.max())
     axes.set(title=names[hidden], xlabel="learning rate")
     axes.spines[:].set_visible(False)
     axes.set_xticks(range(len(rates)), rates)
@@ -143,5 +149,5 @@ for axes, hidden, part in zip(panels, layers, values, strict=True):
         if (hidden, strengths[row], rates[column]) == best:
             text.set(weight="bold", bbox={"boxstyle": "round", "fill": False, "edgecolor": color})
 panels[0].set_ylabel("L2")
-figure.colorbar(image, ax=panels, label="% right in cross-validation", extend="min")
+figure.colorbar(panels[-1].images[0], ax=panels, label="% right in cross-validation", extend="min")
 save(figure, "09_grid_search", options.out)

@@ -11,9 +11,10 @@ import math
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from common import BLUE, RED, need, parser, save, three_ways
+from common import BLUE, RED, Array, Value, need, parser, save, three_ways
 from matplotlib.figure import Figure
 
 import autograd_mini as ag
@@ -24,17 +25,17 @@ from autograd_mini.data import digits, train_test_split
 # ---- the network, in the course's notation -------------------------------------------------------
 
 
-def with_ones(A):
+def with_ones(A: Value) -> Value:
     """Put the column of ones, by which the bias is multiplied, before the others."""
     return np.hstack([np.ones((len(A), 1)), A])
 
 
-def sigmoidGradient(z):
+def sigmoidGradient(z: Value) -> Value:
     """Return g'(z) = g(z)(1 - g(z))."""
     return ag.sigmoid(z) * (1 - ag.sigmoid(z))
 
 
-def feedForward(Theta1, Theta2, X):
+def feedForward(Theta1: Value, Theta2: Value, X: Array) -> tuple[Value, ...]:
     """Return a1, z2, a2, z3, h. The Thetas may be arrays, or Tensors that record."""
     a1 = with_ones(X)
     z2 = a1 @ Theta1.T
@@ -44,7 +45,7 @@ def feedForward(Theta1, Theta2, X):
     return a1, z2, a2, z3, h
 
 
-def costJ(h, Y, Theta1, Theta2, lambda_):
+def costJ(h: Value, Y: Array, Theta1: Value, Theta2: Value, lambda_: float) -> Value:
     """Return the regularised cost; the bias columns are left alone.
 
     Without regularisation, outputs may reach 0 or 1 in the end, where log is infinite: then
@@ -55,12 +56,15 @@ def costJ(h, Y, Theta1, Theta2, lambda_):
     return J + lambda_ / (2 * m) * (np.sum(Theta1[:, 1:] ** 2) + np.sum(Theta2[:, 1:] ** 2))
 
 
-def rows_of_identity(y, num_labels):
+def rows_of_identity(y: Array, num_labels: int) -> Array:
     """Return Y: for a label k a row with a 1 in place k, counted from 1."""
-    return np.eye(num_labels)[y - 1]
+    Y: Array = np.eye(num_labels)[y - 1]
+    return Y
 
 
-def nnCostFunction(Theta1, Theta2, X, y, lambda_):
+def nnCostFunction(
+    Theta1: Array, Theta2: Array, X: Array, y: Array, lambda_: float
+) -> tuple[float, dict[str, Array]]:
     """Return J, and by name all that backpropagation computes by hand: D1 and D2 are its end."""
     m = len(X)
     Y = rows_of_identity(y, len(Theta2))
@@ -81,7 +85,9 @@ def nnCostFunction(Theta1, Theta2, X, y, lambda_):
     }  # fmt: skip
 
 
-def autodiff(Theta1, Theta2, X, y, lambda_):
+def autodiff(
+    Theta1: Value, Theta2: Value, X: Array, y: Array, lambda_: float
+) -> tuple[float, Array, Array]:
     """Return J, D1 and D2 by going backward through what the forward pass recorded."""
     Theta1, Theta2 = ag.Tensor(Theta1, requires_grad=True), ag.Tensor(Theta2, requires_grad=True)
     *_, h = feedForward(Theta1, Theta2, X)
@@ -90,24 +96,26 @@ def autodiff(Theta1, Theta2, X, y, lambda_):
     return J.item(), Theta1.grad.data, Theta2.grad.data
 
 
-def predict(Theta1, Theta2, X):
+def predict(Theta1: Array, Theta2: Array, X: Array) -> Value:
     """Return the label, 1 to K, of the largest output for each example."""
     *_, h = feedForward(Theta1, Theta2, X)
     return h.argmax(axis=1) + 1
 
 
-def randInitializeWeights(L_in, L_out, rng):
+def randInitializeWeights(L_in: int, L_out: int, rng: np.random.Generator) -> Array:
     """Return a Theta, uniform between -0.12 and 0.12, so that no two hidden units are equal."""
     epsilon_init = 0.12
     return rng.uniform(-epsilon_init, epsilon_init, (L_out, L_in + 1))
 
 
-def unroll(Theta1, Theta2):
+def unroll(Theta1: Array, Theta2: Array) -> Array:
     """Return nn_params = [Theta1(:); Theta2(:)], column by column as Octave does."""
     return np.concatenate([Theta1.ravel(order="F"), Theta2.ravel(order="F")])
 
 
-def roll(nn_params, input_layer_size, hidden_layer_size, num_labels):
+def roll(
+    nn_params: Array, input_layer_size: int, hidden_layer_size: int, num_labels: int
+) -> tuple[Array, Array]:
     """Return the Theta1 and Theta2 that were unrolled."""
     shape1, shape2 = (hidden_layer_size, input_layer_size + 1), (num_labels, hidden_layer_size + 1)
     first, second = np.split(nn_params, [shape1[0] * shape1[1]])
@@ -117,12 +125,12 @@ def roll(nn_params, input_layer_size, hidden_layer_size, num_labels):
 # ---- the course's check, and the worked example of its forum -------------------------------------
 
 
-def debugInitializeWeights(fan_out, fan_in):
+def debugInitializeWeights(fan_out: int, fan_in: int) -> Array:
     """Return weights that look random and are the same everywhere: sin(1), sin(2), ... over 10."""
     return np.sin(np.arange(1, fan_out * (fan_in + 1) + 1)).reshape(fan_out, -1, order="F") / 10
 
 
-def checkNNGradients(lambda_):
+def checkNNGradients(lambda_: float) -> tuple[Array, Array, Array]:
     """Return the gradient of a small network numerically, by hand and by autodiff, unrolled."""
     sizes = input_layer_size, hidden_layer_size, num_labels = 3, 5, 3
     m = 5
@@ -131,7 +139,7 @@ def checkNNGradients(lambda_):
     X = debugInitializeWeights(m, input_layer_size - 1)
     y = 1 + np.arange(1, m + 1) % num_labels
 
-    def J_of(nn_params):
+    def J_of(nn_params: Array) -> float:
         return nnCostFunction(*roll(nn_params, *sizes), X, y, lambda_)[0]
 
     numgrad = numerical_gradient(J_of, unroll(Theta1, Theta2), eps=1e-4)
@@ -140,18 +148,18 @@ def checkNNGradients(lambda_):
     return numgrad, unroll(found["D1"], found["D2"]), unroll(D1, D2)
 
 
-def relative_difference(numgrad, grad):
+def relative_difference(numgrad: Array, grad: Array) -> float:
     """Return the one number by which the course judges a gradient."""
-    return np.linalg.norm(numgrad - grad) / np.linalg.norm(numgrad + grad)
+    return float(np.linalg.norm(numgrad - grad) / np.linalg.norm(numgrad + grad))
 
 
-def worked_example():
+def worked_example() -> tuple[Array, Array, Array, Array]:
     """Return Theta1, Theta2, X, y of the worked example: 2 inputs, 2 hidden units, 4 labels."""
     Theta1, Theta2 = roll(np.arange(1, 19) / 10, 2, 2, 4)
     return Theta1, Theta2, np.cos([[1, 2], [3, 4], [5, 6]]), np.array([4, 2, 3])
 
 
-def check_small_networks():
+def check_small_networks() -> None:
     """Print the course's gradient check and the worked example."""
     print("checkNNGradients: a network of 3, 5 and 3 units, lambda = 0\n")
     numgrad, grad, by_autodiff = checkNNGradients(lambda_=0)
@@ -189,22 +197,23 @@ Machine Learning course (Coursera). They may not be redistributed: take them fro
 exercise, and give their folder by --data FOLDER or in $AUTOGRAD_MINI_DATA."""
 
 
-def arrays_in(path):
+def arrays_in(path: Path) -> dict[str, Array]:
     """Return the arrays of a .npz or .mat file by name."""
     if path.suffix == ".npz":
-        load = np.load  # never with pickles
+        load: Any = np.load  # never with pickles
     else:
         try:
-            from scipy.io import loadmat as load
+            from scipy.io import loadmat
         except ImportError:
             raise SystemExit(f"{path} needs scipy: pip install 'autograd-mini[examples]'") from None
+        load = loadmat
     try:
         return dict(load(path))
     except Exception as error:  # a damaged file makes the readers raise nearly anything
         raise SystemExit(f"{path} cannot be read: {error}") from error
 
 
-def course_files(folder):
+def course_files(folder: Path) -> tuple[Array, Array, Array, Array] | None:
     """Return X, y, Theta1, Theta2 of the exercise, or None where they are not in the folder."""
     data = [path for path in (folder / "ex4data1.npz", folder / "ex4data1.mat") if path.is_file()]
     weights = folder / "ex4weights.mat"
@@ -221,7 +230,7 @@ def course_files(folder):
     return X, y, found["Theta1"], found["Theta2"]
 
 
-def shipped_digits(rng):
+def shipped_digits(rng: np.random.Generator) -> tuple[Array, Array, Array, Array]:
     """Return the 8x8 digits as the course would have them: X_train, X_test, y_train, y_test."""
     images, labels = digits()
     X = images.reshape(-1, 8, 8).transpose(0, 2, 1).reshape(-1, 64) / 16  # column by column
@@ -232,7 +241,9 @@ def shipped_digits(rng):
 # ---- training ------------------------------------------------------------------------------------
 
 
-def check_by_sample(Theta1, Theta2, X, y, lambda_, rng):
+def check_by_sample(
+    Theta1: Array, Theta2: Array, X: Array, y: Array, lambda_: float, rng: np.random.Generator
+) -> None:
     """Print the gradient three ways at some entries, and how long all of them would take."""
     _, found = nnCostFunction(Theta1, Theta2, X, y, lambda_)
     _, D1, D2 = autodiff(Theta1, Theta2, X, y, lambda_)
@@ -242,7 +253,7 @@ def check_by_sample(Theta1, Theta2, X, y, lambda_, rng):
     for name, D, Theta in (("D1", D1, Theta1), ("D2", D2, Theta2)):
         here = np.unravel_index(sample[name], Theta.shape)
 
-        def J_of(entries, Theta=Theta, here=here):
+        def J_of(entries: Array, Theta: Array = Theta, here: Any = here) -> Value:
             changed = Theta.copy()
             changed[here] = entries
             Thetas = (changed, Theta2) if Theta is Theta1 else (Theta1, changed)
@@ -264,13 +275,15 @@ def check_by_sample(Theta1, Theta2, X, y, lambda_, rng):
     )
 
 
-def train(Theta1, Theta2, X, y, lambda_, method, iterations):
+def train(
+    Theta1: Value, Theta2: Value, X: Array, y: Array, lambda_: float, method: str, iterations: int
+) -> tuple[Array, Array, list[float]]:
     """Return trained Thetas, and J at the start and after each iteration."""
     Theta1 = ag.Tensor(Theta1.copy(), requires_grad=True)  # a Tensor shares the memory it is given
     Theta2 = ag.Tensor(Theta2.copy(), requires_grad=True)
     Y = rows_of_identity(y, len(Theta2))
 
-    def cost():
+    def cost() -> Value:
         *_, h = feedForward(Theta1, Theta2, X)
         return costJ(h, Y, Theta1, Theta2, lambda_)
 
@@ -283,16 +296,18 @@ def train(Theta1, Theta2, X, y, lambda_, method, iterations):
 # ---- the picture ---------------------------------------------------------------------------------
 
 
-def as_images(X):
+def as_images(X: Array) -> Array:
     """Return rows as square images: the course unrolls column by column, hence the transpose."""
     side = round(X.shape[1] ** 0.5)
     return X.reshape(-1, side, side).transpose(0, 2, 1)
 
 
-def draw(Theta1, X, predicted, y, shown, curves):
+def draw(
+    Theta1: Array, X: Array, predicted: Array, y: Array, shown: str, curves: dict[str, list[float]]
+) -> Figure:
     """Return the figure: hidden units, misclassified digits, cost."""
     figure = Figure(figsize=(13, 4.8), layout="constrained")
-    left, middle, right = figure.subfigures(1, 3, wspace=0.06)
+    [[left, middle, right]] = figure.subfigures(1, 3, squeeze=False, wspace=0.06)
 
     left.suptitle("L-BFGS-B: weights of the\nhidden units (red +, blue -)", fontsize=11)
     for axes, image in zip(left.subplots(5, 5).flat, as_images(Theta1[:, 1:]), strict=True):
@@ -327,7 +342,7 @@ def draw(Theta1, X, predicted, y, shown, curves):
 # ---- the whole -----------------------------------------------------------------------------------
 
 
-def main():
+def main() -> None:
     """Run the exercise from its check to its picture."""
     options = parser(__doc__)
     options.add_argument(

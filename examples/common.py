@@ -9,9 +9,10 @@ import tempfile
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 import autograd_mini as ag
 from autograd_mini.check import numerical_gradient
@@ -19,19 +20,25 @@ from autograd_mini.files import write_whole
 
 try:
     import matplotlib as mpl
+    from cycler import cycler
     from matplotlib.figure import Figure
 except ModuleNotFoundError as error:
     raise SystemExit(
         f"{error.name} is not installed: pip install 'autograd-mini[examples]'"
     ) from None
 
-Arrays = Mapping[str, Any]
-ByLayer = Mapping[int, Any]
+T = TypeVar("T")
+Array = NDArray[Any]
+#: An array, or a Tensor: NumPy's stubs say that np.tanh(tensor) is an array, so nothing narrower
+#: would be true of a function that takes both.
+Value = Any
+Arrays = Mapping[str, Value]
+ByLayer = dict[int, Value]
 
 #: Colours that colour-blind people can tell apart (Okabe and Ito, 2008), and no boxes.
 BLUE, RED, *_ = COLORS = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00"
-STYLE = {
-    "axes.prop_cycle": mpl.cycler(color=COLORS),
+STYLE: dict[Any, Any] = {
+    "axes.prop_cycle": cycler(color=COLORS),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.axisbelow": True,
@@ -55,12 +62,12 @@ def writable(folder: str) -> Path:
     return Path(folder)
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+def parser(description: str | None) -> argparse.ArgumentParser:
     """Return the parser of the options that all examples have; add an example's own to it.
 
     It ends the script where the folder for pictures cannot be written: before the training.
     """
-    command, _, summary = description.splitlines()[0].partition(": ")
+    command, _, summary = str(description).splitlines()[0].partition(": ")
     options = argparse.ArgumentParser(usage=f"{command} [options]", description=summary)
     options.add_argument(
         "--short", action="store_true", help="take seconds: fewer steps, less data"
@@ -82,7 +89,7 @@ def need(*libraries: str) -> None:
             ) from None
 
 
-def loaded(load: Callable[[Path | None], Any], folder: Path | None) -> Any:
+def loaded(load: Callable[[Path | None], T], folder: Path | None) -> T:
     """Return what a function of `data` loads; exit where it cannot, and say what to do."""
     try:
         return load(folder)

@@ -6,7 +6,9 @@ step through backpropagation, and an index.html that shows them all.
 
 import argparse
 import html
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from autograd_mini.check.compare import compared
 from autograd_mini.files import write_whole
 
 options = argparse.ArgumentParser(
-    usage="python examples/gallery.py [--out FOLDER]", description=__doc__.splitlines()[0]
+    usage="python examples/gallery.py [--out FOLDER]", description=str(__doc__).splitlines()[0]
 )
 options.add_argument("--out", type=Path, default=Path("gallery"), help="where it is written to")
 folder = options.parse_args().out
@@ -26,24 +28,24 @@ folder.mkdir(parents=True, exist_ok=True)
 # ---- the five systems ----------------------------------------------------------------------------
 
 
-def neuron():
+def neuron() -> ag.Trace:
     """One logistic neuron and one example."""
     w1, w2, b = (ag.Tensor(x, requires_grad=True) for x in (0.8, 0.5, -0.6))
     x1, x2, y = np.array(1.5), np.array(-2.0), np.array(1.0)
     with ag.trace() as run:
         z = w1 * x1 + w2 * x2 + b
         a = ag.sigmoid(z)
-        L = -(y * np.log(a) + (1 - y) * np.log(1 - a))
+        L = -(y * ag.log(a) + (1 - y) * ag.log(1 - a))
         L.backward()
     return run.name(locals())
 
 
-def parameters(rng, *shapes):
+def parameters(rng: np.random.Generator, *shapes: tuple[int, ...]) -> list[ag.Tensor]:
     """Return Tensors to be trained."""
     return [ag.Tensor(0.5 * rng.standard_normal(shape), requires_grad=True) for shape in shapes]
 
 
-def one_hidden_layer(activation=np.tanh):
+def one_hidden_layer(activation: Callable[[Any], Any] = np.tanh) -> ag.Trace:
     """One hidden layer, examples in columns."""
     rng, m = np.random.default_rng(0), 5
     X, Y = rng.standard_normal((3, m)), np.array([[1.0, 0.0, 1.0, 1.0, 0.0]])
@@ -58,7 +60,7 @@ def one_hidden_layer(activation=np.tanh):
     return run.name(locals())
 
 
-def matrix_formulas():
+def matrix_formulas() -> ag.Trace:
     """Three layers by matrix formulas, examples in rows, softmax at the end."""
     rng = np.random.default_rng(1)
     X0, T = rng.standard_normal((6, 4)), np.eye(3)[[0, 1, 2, 2, 1, 0]]
@@ -75,7 +77,7 @@ def matrix_formulas():
     return run.name(locals())
 
 
-def regularised():
+def regularised() -> ag.Trace:
     """K classes with sigmoid outputs, examples in columns, regularised."""
     rng, m, lam = np.random.default_rng(2), 5, 0.7
     ones = np.ones((1, m))
@@ -94,7 +96,7 @@ def regularised():
     return run.name(locals())
 
 
-def modules():
+def modules() -> ag.Trace:
     """A network of modules with repeated blocks."""
     rng = np.random.default_rng(3)
     X, labels = rng.standard_normal((8, 6)), np.arange(8) % 3
@@ -106,19 +108,20 @@ def modules():
     return run.name(locals())
 
 
-def failing():
+def failing() -> ag.Trace:
     """A forward pass that fails at its second product."""
     X, W1, W2 = np.ones((5, 3)), *parameters(np.random.default_rng(4), (3, 4), (3, 2))
+    run = ag.trace()
     try:
-        with ag.trace() as run:
+        with run:
             A1 = np.tanh(X @ W1)
-            A1 @ W2
+            _ = A1 @ W2
     except ValueError:
         return run.name(locals())
     raise AssertionError("the shapes do not fit, so this must fail")
 
 
-def overflowing():
+def overflowing() -> ag.Trace:
     """A logistic loss whose sigmoid is 1 to rounding, so that log(1 - a) is minus infinity."""
     w = ag.Tensor([40.0, 0.5], requires_grad=True)
     x, y = np.array([[1.0, 0.0], [0.5, 1.0]]), np.array([0.0, 1.0])
@@ -129,7 +132,7 @@ def overflowing():
     return run.name(locals())
 
 
-SYSTEMS = {
+SYSTEMS: dict[str, tuple[str, Callable[[], ag.Trace]]] = {
     "neuron": ("One logistic neuron", neuron),
     "one_hidden_layer": ("One hidden layer, tanh", one_hidden_layer),
     "relu": ("One hidden layer, ReLU", lambda: one_hidden_layer(ag.relu)),
@@ -137,9 +140,9 @@ SYSTEMS = {
     "regularised": ("K classes with sigmoid outputs, regularised", regularised),
 }
 
-STATISTICS = {"values": "stats", "legend": False}
+STATISTICS: dict[str, Any] = {"values": "stats", "legend": False}
 #: Options of `draw`, each on the system that shows it best.
-OPTIONS = [
+OPTIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("neuron", "The local derivative on each arrow", {"derivatives": True}),
     ("neuron", "The graph of the derivative", {"phase": "backward"}),
     ("one_hidden_layer", "One box for each quantity that has a name", {"detail": "names"}),
@@ -165,19 +168,19 @@ runs |= {"modules": modules(), "failing": failing(), "overflowing": overflowing(
 sections: list[str] = []
 
 
-def show(title, *parts):
+def show(title: str, *parts: str) -> None:
     """Put a section on the page."""
     sections.append(f"<section><h2>{html.escape(title)}</h2>{''.join(parts)}</section>")
 
 
-def picture(drawing, name, caption):
+def picture(drawing: ag.Drawing, name: str, caption: str) -> str:
     """Write a picture, and return how the page shows it."""
     drawing.save(folder / f"{name}.svg")
     text = html.escape(caption)
     return f'<figure><img src="{name}.svg" alt="{text}"><figcaption>{text}</figcaption></figure>'
 
 
-def text(content, caption):
+def text(content: str, caption: str) -> str:
     """Return how the page shows a text."""
     return f"<h3>{html.escape(caption)}</h3><pre>{html.escape(content)}</pre>"
 
@@ -204,6 +207,7 @@ Z1, A1, A2, W2 = (run[name].array for name in ("Z1", "A1", "A2", "W2"))
 dZ2 = A2 - run["Y"].array
 hand = {"dZ2": dZ2, "dW2": dZ2 @ A1.T / 5, "dZ1": W2.T @ dZ2 * (1 - Z1**2)}
 hand["dW1"] = hand["dZ1"] @ run["X"].array.T / 5
+assert run.cost is not None
 report = compared(run, run.cost, hand, run.numbers)
 show(
     "A derivation by hand with a mistake",

@@ -4,12 +4,20 @@ At each stop one line of a right derivation is replaced by a wrong one, and the 
 from what it gives, as in a student's program. Then ag.compare says which line is wrong, and why.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 import autograd_mini as ag
+from autograd_mini.check import Comparison
+
+Array = NDArray[np.float64]
+TwoLayers = tuple[Array, Array, Array, Array, Array, Array]  # X, Y and four parameters
 
 
-def stop(title, wrong, report):
+def stop(title: str, wrong: Sequence[str], report: Comparison) -> None:
     """Print one stop of the tour: what is wrong, in the words of the program, and the report."""
     print("=" * 98, title, sep="\n", end="\n\n")
     for line in wrong:
@@ -20,7 +28,7 @@ def stop(title, wrong, report):
 # ---- one hidden layer, examples in columns -------------------------------------------------------
 
 
-def check_point(m):
+def check_point(m: int) -> TwoLayers:
     """Return X, Y, W1, b1, W2, b2 at a point that hides nothing.
 
     Parameters are random and about 1, biases too. No two sizes are equal. Both labels occur.
@@ -29,10 +37,14 @@ def check_point(m):
     n0, n1, n2 = 3, 5, 1
     X = rng.standard_normal((n0, m))
     Y = rng.permutation(np.arange(m) % 2.0).reshape(n2, m)
-    return X, Y, *(rng.standard_normal(shape) for shape in [(n1, n0), (n1, 1), (n2, n1), (n2, 1)])
+    shapes = [(n1, n0), (n1, 1), (n2, n1), (n2, 1)]
+    W1, b1, W2, b2 = (rng.standard_normal(shape) for shape in shapes)
+    return X, Y, W1, b1, W2, b2
 
 
-def one_hidden_layer(X, Y, W1, b1, W2, b2, lam=0.0):
+def one_hidden_layer(
+    X: Array, Y: Array, W1: Any, b1: Any, W2: Any, b2: Any, lam: float = 0.0
+) -> tuple[ag.Tensor, dict[str, Any]]:
     """Return the cost of the network, as the engine records it, and its variables by name."""
     W1, b1, W2, b2 = (ag.Tensor(array, requires_grad=True) for array in (W1, b1, W2, b2))
     m = X.shape[1]
@@ -46,7 +58,9 @@ def one_hidden_layer(X, Y, W1, b1, W2, b2, lam=0.0):
     return J, locals()
 
 
-def six_equations(X, Y, W1, b1, W2, b2, wrong):
+def six_equations(
+    X: Array, Y: Array, W1: Array, b1: Array, W2: Array, b2: Array, wrong: Sequence[str]
+) -> dict[str, Array]:
     """Return the gradients by the lecture's six equations, with the wrong lines in their places."""
     m = X.shape[1]
     Z1 = W1 @ X + b1
@@ -75,14 +89,14 @@ def six_equations(X, Y, W1, b1, W2, b2, wrong):
     return {"dZ2": dZ2, "dW2": dW2, "db2": db2, "dZ1": dZ1, "dW1": dW1, "db1": db1}
 
 
-def lecture(title, *wrong, m=7):
+def lecture(title: str, *wrong: str, m: int = 7) -> None:
     """Visit a mistake in the six equations."""
     point = check_point(m)
     J, names = one_hidden_layer(*point)
     stop(title, wrong, ag.compare(J, six_equations(*point, wrong), names))
 
 
-def regularised(title, *wrong):
+def regularised(title: str, *wrong: str) -> None:
     """Visit a mistake in the terms that L2 regularisation adds to the six equations."""
     X, _, W1, b1, W2, _ = point = check_point(m=7)
     m, lam = X.shape[1], 0.3
@@ -101,7 +115,9 @@ def regularised(title, *wrong):
 # ---- three layers, ReLU and softmax, examples in rows --------------------------------------------
 
 
-def three_layers(X0, T, W1, B1, W2, B2, W3, B3):
+def three_layers(
+    X0: Array, T: Array, W1: Any, B1: Any, W2: Any, B2: Any, W3: Any, B3: Any
+) -> tuple[ag.Tensor, dict[str, Any]]:
     """Return the cost of the network, as the engine records it, and its variables by name."""
     parameters = W1, B1, W2, B2, W3, B3
     W1, B1, W2, B2, W3, B3 = (ag.Tensor(array, requires_grad=True) for array in parameters)
@@ -115,7 +131,17 @@ def three_layers(X0, T, W1, B1, W2, B2, W3, B3):
     return L, locals()
 
 
-def matrix_formulas(X0, T, W1, B1, W2, B2, W3, B3, wrong):
+def matrix_formulas(
+    X0: Array,
+    T: Array,
+    W1: Array,
+    B1: Array,
+    W2: Array,
+    B2: Array,
+    W3: Array,
+    B3: Array,
+    wrong: Sequence[str],
+) -> dict[str, Array]:
     """Return the gradients by the matrix formulas, with the wrong lines in their places."""
     A1 = X0 @ W1 + B1
     X1 = np.maximum(A1, 0)
@@ -144,13 +170,14 @@ def matrix_formulas(X0, T, W1, B1, W2, B2, W3, B3, wrong):
     }
 
 
-def slides(title, *wrong):
+def slides(title: str, *wrong: str) -> None:
     """Visit a mistake in the matrix formulas."""
     rng = np.random.default_rng(2)
     n, d, n1, n2, n3 = 7, 4, 6, 5, 3
     X0, T = rng.standard_normal((n, d)), np.eye(n3)[rng.permutation(np.arange(n) % n3)]
     shapes = [(d, n1), (1, n1), (n1, n2), (1, n2), (n2, n3), (1, n3)]
-    point = X0, T, *(rng.standard_normal(shape) for shape in shapes)
+    W1, B1, W2, B2, W3, B3 = (rng.standard_normal(shape) for shape in shapes)
+    point = X0, T, W1, B1, W2, B2, W3, B3
     L, names = three_layers(*point)
     stop(title, wrong, ag.compare(L, matrix_formulas(*point, wrong), names))
 

@@ -3,6 +3,8 @@
 autograd-mini reference examples/model.py --out reference.csv
 """
 
+from typing import Any
+
 import numpy as np
 
 m = 5
@@ -17,7 +19,7 @@ W2 = np.array([[1.3, -0.7, 0.4, 0.9]])
 b2 = np.array([[0.2]])
 
 
-def cost(W1, b1, W2, b2):
+def cost(W1: Any, b1: Any, W2: Any, b2: Any) -> Any:
     """Return the logistic cost, averaged over the examples."""
     Z1 = W1 @ X + b1
     A1 = np.tanh(Z1)

@@ -16,12 +16,13 @@ b1 = ag.Tensor(np.zeros((4, 1)), requires_grad=True)
 W2 = ag.Tensor(rng.standard_normal((1, 4)), requires_grad=True)
 b2 = ag.Tensor(np.zeros((1, 1)), requires_grad=True)
 
+# ag.tanh is np.tanh, with a type that says Tensor
 with ag.trace() as run:
     Z1 = W1 @ X + b1
-    A1 = np.tanh(Z1)
+    A1 = ag.tanh(Z1)
     Z2 = W2 @ A1 + b2
     A2 = ag.sigmoid(Z2)
-    J = -np.sum(Y * np.log(A2) + (1 - Y) * np.log(1 - A2)) / m
+    J = -np.sum(Y * ag.log(A2) + (1 - Y) * ag.log(1 - A2)) / m
     J.backward()
 run.name(locals())
 print(run)
@@ -36,6 +37,7 @@ db1 = (1 / m) * np.sum(dZ1, axis=1, keepdims=True)
 
 print("\nlargest difference between the gradients by hand and by autodiff")
 for name, tensor, by_hand in ("W1", W1, dW1), ("b1", b1, db1), ("W2", W2, dW2), ("b2", b2, db2):
+    assert tensor.grad is not None
     print(f"  d{name}  {np.max(np.abs(tensor.grad.data - by_hand)):.1e}")
 
 picture = ag.draw(run)
