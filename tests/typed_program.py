@@ -28,7 +28,7 @@ assert_type(float(W.sum()), float)
 
 # NumPy's functions, and an array on the left: not Tensors to NumPy's stubs, but no ndarrays either
 total: ag.Tensor = np.sum(W**2) + np.mean(W)
-products: list[ag.Tensor] = [X @ W, X * W, X[0, 0] * W]
+products: list[ag.Tensor] = [X @ W, X[:3, :2] * W, X[0, 0] * W]
 
 # functions under our own name
 Z = ag.matmul(X, W) + b
