@@ -498,7 +498,7 @@ class _Judge:
         return 10 * probe.defect.error + rounding
 
     def contradicts(self, probe: _Probe) -> bool:
-        """Whether differences are known well, and are not what autodiff says but for its rounding."""
+        """Whether differences that are known well are not what autodiff says, but for rounding."""
         size = max(abs(probe.slope), abs(probe.numerical))
         rounding = 1e3 * self.scalar.precision * self.steep
         return probe.off > max(0.01 * size, 10 * probe.defect.error, rounding)
