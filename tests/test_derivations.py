@@ -118,6 +118,36 @@ def test_no_constant_has_digits_that_nobody_wrote() -> None:
     assert "-(2 / m)" in line(lambda: -(1 / m) * np.sum(w**2))
 
 
+def test_axes_that_count_are_written() -> None:
+    rng = np.random.default_rng(0)
+    S, C = ag.Tensor(rng.standard_normal((4, 4)), requires_grad=True), rng.standard_normal((4, 4))
+    with ag.trace() as run:
+        A = ag.softmax(S)
+        J = np.sum(A * C)
+        J.backward()
+    run.name({"S": S, "C": C, "A": A, "J": J})
+    (line,) = lines_of(run)
+    assert line == "dS = A (.) (C - sum(C (.) A, axis=-1, keepdims=True))"
+    assert "keepdims" in ag.explain(run, simplify=True).latex
+    copied = line.removeprefix("dS = ").replace("(.)", "*")
+    found = eval(copied, {"sum": np.sum, "A": A.data, "C": C})
+    assert S.grad is not None
+    np.testing.assert_allclose(found, S.grad.data, atol=1e-15)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_results_of_cells_are_no_names(first: bool) -> None:
+    W, X = ag.Tensor(np.ones((2, 3)), requires_grad=True), np.ones((3, 4))
+    with ag.trace() as run:
+        J = np.sum(np.tanh(W @ X) ** 2)
+    ipython = {"_": J, "__": J, "_7": W, "_i3": X, "Out": X, "_hidden": W}
+    mine = {"W": W, "X": X, "J": J}
+    run.name({**ipython, **mine} if first else {**mine, **ipython})
+    assert [value.name for value in run.values if value.name] == ["W", "X", "J"]
+    run = ag.trace(lambda: np.sum(W)).name({"__": W, "_hidden": W})
+    assert run.forward[0].operands[0].name == "_hidden"
+
+
 def test_an_index_that_happens_to_be_a_complement_is_none() -> None:
     W = ag.Tensor(np.ones((1, 2)), requires_grad=True)
     t = np.array([1])

@@ -582,13 +582,13 @@ def test_a_product_with_a_matrix_of_ones_is_a_sum() -> None:
         J = np.sum(A @ B)
     assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == [
         "dA = sum(B^T, axis=0)",
-        "dB = sum(A^T, axis=1)",
+        "dB = sum(A^T, axis=1, keepdims=True)",
     ]
     with ag.trace() as run:
         J = np.sum(A @ B) ** 2
     assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == [
         "dA = 2 sum(A B) sum(B^T, axis=0)",
-        "dB = 2 sum(A B) sum(A^T, axis=1)",
+        "dB = 2 sum(A B) sum(A^T, axis=1, keepdims=True)",
     ]
     with ag.trace() as run:
         K = A @ B + np.ones((3, 1)) @ b

@@ -803,7 +803,7 @@ def test_sums_one_after_the_other_are_one_sum() -> None:
     x = named("x", np.ones((2, 3, 4)))
     kept = ops.reduce_sum(x, axis=1, keepdims=True)
     assert write(ops.reduce_sum(kept, axis=(0,), keepdims=False), "text") == (
-        "sum(sum(x, axis=1), axis=0)"
+        "sum(sum(x, axis=1, keepdims=True), axis=0)"
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..core.tensor import Tensor
 from ..text import clean
-from ..trace import Call, Derived, Pull, Scope, Trace, Value, derived_from_others
+from ..trace import Call, Derived, Pull, Scope, Trace, Value, derived_from_others, variables
 from .grouping import Item, Place, Use, common
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def names_of(run: Trace, names: Mapping[str, Any] | None) -> dict[Value, str]:
     """What values are called: as the run says, or else as variables are."""
     found = {value: value.name for value in run.values if value.name}
     taken = set()
-    for name, thing in (names or {}).items():
+    for name, thing in variables(names or {}):
         value = run.find(thing)
         own = isinstance(thing, Tensor) and thing.name
         if value is not None and value not in taken and not own:

@@ -9,6 +9,7 @@ and where axes would come to lie on others.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -289,6 +290,51 @@ def settled(symbol: Symbol, order: list[Symbol]) -> set[int]:
                 told = inherits and same and x.shape == part.shape
             (known if told else unknown).add(id(x))
     return known - unknown
+
+
+def with_axes_that_count(order: list[Symbol]) -> set[int]:
+    """The reductions of which a formula has to say that their axes are kept, with length 1.
+
+    ``A - sum(A, axis=1)`` is another thing without them, and so is what is multiplied by a matrix;
+    ``sum(dZ, axis=1)`` alone, with its shape beside it, is not.
+    """
+    beside: dict[int, set[Shape]] = {}  # the shapes that parts are broadcast to
+    exact = set()  # the parts of which others need the very shape
+    found = set()
+    for part in reversed(order):
+        around = beside.get(id(part), set())
+        for x in part.operands:
+            restored = is_reduction(x) and is_restored(x, part)
+            if restored or (is_reduction(x) and x.statics["keepdims"]):
+                kept = part.shape if restored else x.shape
+                strict = id(part) in exact or part.kind not in ("elementwise", *BOOKKEEPING)
+                gone = ops.normalized(x.statics["axis"], len(kept))
+                near = around if restored else {part.shape, *around}
+                moved_there = any(is_moved_without(kept, gone, shape) for shape in near)
+                if moved_there or (strict and len(gone) < len(kept)):
+                    found.add(id(x))
+            if part.kind in ("elementwise", *BOOKKEEPING) and part.kind != "reshape":
+                beside.setdefault(id(x), set()).update({part.shape}, around)
+                if id(part) in exact and x.shape == part.shape:
+                    exact.add(id(x))
+            elif part.kind != "reshape":
+                exact.add(id(x))
+    return found
+
+
+def is_restored(reduction: Symbol, part: Symbol) -> bool:
+    """Whether a reshape gives a reduction its axes back, with length 1."""
+    before = reduction.operands[0].shape
+    gone = ops.normalized(reduction.statics["axis"], len(before))
+    kept = tuple([1 if i in gone else n for i, n in enumerate(before)])
+    return part.kind == "reshape" and not reduction.statics["keepdims"] and part.shape == kept
+
+
+def is_moved_without(kept: Shape, gone: Sequence[int], shape: Shape) -> bool:
+    """Whether an array would lie elsewhere in a shape without some axes of length 1."""
+    n = len(kept)
+    longer = [i for i in gone if shape[i - n] != 1]
+    return any(kept[j] != 1 for i in longer for j in range(i) if j not in gone)
 
 
 # ---- full shapes --------------------------------------------------------------------------------

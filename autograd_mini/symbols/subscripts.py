@@ -17,9 +17,11 @@ PLACES = (
 )
 
 
-def with_statics(pieces: tuple[Any, ...], symbol: Symbol) -> tuple[Any, ...]:
+def with_statics(
+    pieces: tuple[Any, ...], symbol: Symbol, keeps_axes: bool = False
+) -> tuple[Any, ...]:
     r"""A call in LaTeX with its axis or the like: ``\sum_{\text{axis 1}}``."""
-    words = in_words(symbol)
+    words = in_words(symbol) + ", keepdims" * keeps_axes
     if not words:
         return pieces
     text = rf"\text{{{for_latex(words)}}}"

@@ -11,7 +11,7 @@ import numpy as np
 from ..core import ops
 from ..text import clean, for_latex
 from .expressions import OMITTED, Symbol, latex_of, operands_first
-from .fitting import aligned, fitted, hidden, settled, summed_at_once
+from .fitting import aligned, fitted, hidden, settled, summed_at_once, with_axes_that_count
 from .names import digits, latex_name, number, printable, python_name, python_static
 from .rules import rule_of
 from .shapes import as_it_is, size
@@ -100,6 +100,7 @@ class Writer:
         self.exact = exact
         self.longest = longest
         self.settled: set[int] = set()  # the parts whose shape a reader knows beforehand
+        self.counted: set[int] = set()  # the reductions of which keepdims is written
         self.scaled_form = f"$a{SCALED}$b"
         if leaf is not None:
             self.scaled_form = {"text": "$a * $b", "latex": r"$a \cdot $b"}.get(language, "")
@@ -111,6 +112,8 @@ class Writer:
         order = operands_first(symbol)
         if not self.exact and any(x.kind in ("join", "scatter") for x in order):
             self.settled = settled(symbol, order)
+        if self.language != "python":
+            self.counted = with_axes_that_count(order)
         texts: dict[Symbol, Text] = {}
         for part in order:
             texts[part] = self.text(part, [texts[x] for x in part.operands])
@@ -286,7 +289,9 @@ class Writer:
             return parts[0]
         text = self.filled(template, self.operands(symbol, parts))
         if self.language == "latex":
-            text = text._replace(pieces=with_statics(text.pieces, symbol))
+            text = text._replace(
+                pieces=with_statics(text.pieces, symbol, id(symbol) in self.counted)
+            )
         return text
 
     def operands(self, symbol: Symbol, parts: list[Text]) -> dict[str, Text]:
@@ -344,10 +349,13 @@ class Writer:
         """A call as code: ``np.sum(X, axis=1)``."""
         primitive = symbol.primitive
         assert primitive is not None
-        hidden = () if self.language == "python" else ("keepdims", "likes", "optimize")
+        hidden = set() if self.language == "python" else {"keepdims", "likes", "optimize"}
+        given = symbol.statics
+        if id(symbol) in self.counted:
+            given, hidden = {**given, "keepdims": True}, hidden - {"keepdims"}
         statics = [
             f"{name}={self.static(value)}"
-            for name, value in symbol.statics.items()
+            for name, value in given.items()
             if name not in hidden
             and (name not in primitive.defaults or value != primitive.defaults[name])
         ]

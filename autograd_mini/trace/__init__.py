@@ -11,7 +11,7 @@ from .graphs import array_of
 from .observer import Observer
 from .origins import complement, derived_from_others, running, same
 from .parcel import Linked, is_computed
-from .record import Trace, trace
+from .record import Trace, trace, variables
 from .values import PACKAGE, Call, Derived, Failure, Pull, Scope, Source, Value, called_from
 
 __all__ = [
@@ -36,4 +36,5 @@ __all__ = [
     "running",
     "same",
     "trace",
+    "variables",
 ]

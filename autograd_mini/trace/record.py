@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -23,6 +24,16 @@ KEPT = (
     *("calls", "values", "pulls", "numbers", "result", "failure"),
     *("_seeds", "_others", "_provisional", "_by_node"),
 )
+
+
+#: What IPython calls what cells were and gave.
+OF_CELLS = re.compile(r"_+|_i*\d*|_i+|In|Out")
+
+
+def variables(names: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """What variables are called, in the order in which their names are taken."""
+    named = [(name, thing) for name, thing in names.items() if not OF_CELLS.fullmatch(name)]
+    return sorted(named, key=lambda pair: pair[0].startswith("_"))
 
 
 class Trace(Linked, Observer):
@@ -326,7 +337,9 @@ class Trace(Linked, Observer):
     def name(self, names: Mapping[str, Any]) -> Trace:
         """Give values the names of variables, such as ``locals()``.
 
-        What is no array of this run is passed over, and so is a second name for the same array.
+        What is no array of this run is passed over, and so is a second name for the same array:
+        one that begins with an underscore comes last, and what IPython calls the results of cells
+        (``_``, ``__``, ``_7``) is no name.
         An array that was written in place stands for several values: all have its name, and
         ``run["w"]`` is the first.  Numbers are remembered in `numbers`, and the names of modules
         are those of their calls.
@@ -344,7 +357,8 @@ class Trace(Linked, Observer):
         of_array: dict[int, list[Value]] = {}
         for value in self.values:
             of_array.setdefault(id(value.live), []).append(value)
-        for name, thing in names.items():
+        named = variables(names)
+        for name, thing in named:
             found = self.find(thing)
             for value in of_array[id(found.live)] if found else ():
                 if value.name is None or value in self._provisional:
@@ -356,7 +370,7 @@ class Trace(Linked, Observer):
                 scope.name = name
         self._others += [
             Value(thing, "input", None, name)
-            for name, thing in names.items()
+            for name, thing in named
             if type(thing) is np.ndarray and thing.size <= VIEWED and self.find(thing) is None
         ]
         for value, derived in views(self.values, self._others).items():
