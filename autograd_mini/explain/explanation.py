@@ -172,6 +172,11 @@ class Explanation(Linked):
             for name, value in self.quantities.items()
             if not value.name and name in leaves
         ]
+        found += [
+            f"{write(Symbol(x), 'text')}: also for data without a name that are so everywhere, "
+            f"{shape_of(value.shape)}"
+            for value, x in self._derivation.uniform.items()
+        ]
         called = self._derivation.called
         for line in self.backward:
             if line.name != f"d{called[line.value]}":

@@ -193,6 +193,7 @@ class Derivation:
         self.scales: dict[Value, Constant] = {}
         self.inside: dict[Value, list[Step]] = {}  # steps of gradients without a line
         self.forms = Forms(self.algebra.constants, LEMMAS, self._is_one)
+        self.uniform: dict[Value, Any] = {}  # arrays without a name for which numbers stand
         self.dividing: set[Symbol] = set()  # gradients that divide by what is no number
         self.lines: list[Line] = []
         self.sizes: dict[Symbol, int] = {}
@@ -214,6 +215,8 @@ class Derivation:
             return
         if is_number(value) and value not in self.data:
             number = x.reshape(-1)[0] if x.size else np.zeros((), x.dtype)
+            if x.size > 1:
+                self.uniform[value] = number
             self.known[value] = broadcast(Symbol(np.asarray(number)), value.shape)
             return
         if not value.name and x.dtype.kind in "iu" and np.array_equal(x, np.arange(x.size)):
