@@ -58,7 +58,7 @@ def sources(replay: Replay, later: Value) -> list[Value]:
                 seen.add(operand)
                 if operand.shape == later.shape:
                     found.append(operand)
-                if call is not None and not operand.name:  # a function has no names inside
+                if call is not None and not replay.run.has_given(operand):  # none inside a function
                     stack.append(operand)
     return found
 

@@ -500,7 +500,8 @@ class Derivation:
             line
             for line in self.lines
             if (line.phase == "backward" and line.value in self.wanted)
-            or (line.phase == "forward" and (line.value.name or line.value is self.cost))
+            or (line.phase == "forward" and self.run.has_given(line.value))
+            or (line.phase == "forward" and line.value is self.cost)
         ]
         kept: set[int] = set()
         while stack:

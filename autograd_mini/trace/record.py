@@ -17,6 +17,7 @@ from .graphs import array_of, inferred, kept_arrays, operand_shape, written_sinc
 from .observer import Observer
 from .origins import VIEWED, derived_from_others, same, views
 from .parcel import Linked
+from .targets import names_of_turns
 from .values import NUMPY, PACKAGE, Call, Failure, Pull, Scope, Source, Value, called_from
 
 #: The attributes of a run that are the same in another process.
@@ -26,14 +27,35 @@ KEPT = (
 )
 
 
+MOST_NESTS = 1000  # of dicts and lists that are looked into
 #: What IPython calls what cells were and gave.
 OF_CELLS = re.compile(r"_+|_i*\d*|_i+|In|Out")
 
 
+def is_numbered(name: str | None, which: str) -> bool:
+    """Whether a name is a variable's with a number: what it held in one turn of a loop."""
+    return name is not None and re.fullmatch(rf"{re.escape(which)}_?\d+", name) is not None
+
+
 def variables(names: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    """What variables are called, in the order in which their names are taken."""
+    """What variables are called, and what they hold, in the order in which names are taken.
+
+    An entry of a dict is called by its key, ``parameters["W1"]`` is W1, and one of a list by its
+    place: ``caches[2]``.
+    """
     named = [(name, thing) for name, thing in names.items() if not OF_CELLS.fullmatch(name)]
-    return sorted(named, key=lambda pair: pair[0].startswith("_"))
+    found = sorted(named, key=lambda pair: pair[0].startswith("_"))
+    seen: set[int] = set()
+    for name, thing in found:  # which grows
+        is_nest = isinstance(thing, dict | list | tuple)
+        if not is_nest or id(thing) in seen or len(seen) > MOST_NESTS:
+            continue
+        seen.add(id(thing))
+        for key, part in thing.items() if isinstance(thing, dict) else enumerate(thing):
+            if isinstance(part, dict | list | tuple | np.ndarray | Tensor):
+                is_name = isinstance(key, str) and key.isidentifier()
+                found.append((str(key) if is_name else f"{name}[{key!r}]", part))
+    return found
 
 
 class Trace(Linked, Observer):
@@ -317,6 +339,7 @@ class Trace(Linked, Observer):
         """The value that a Tensor, an array or a name stands for in this run."""
         if isinstance(which, str):
             named = [value for value in self.values if value.name == which]
+            named = named or [x for x in self.values if is_numbered(x.name, which)][-1:]
         else:
             named = [value for value in (self.find(which),) if value]
         if not named:
@@ -340,6 +363,8 @@ class Trace(Linked, Observer):
         What is no array of this run is passed over, and so is a second name for the same array:
         one that begins with an underscore comes last, and what IPython calls the results of cells
         (``_``, ``__``, ``_7``) is no name.
+        Dicts, lists and tuples are looked into, and the results of a statement in a loop, or in a
+        function that is called again, have its variable's name with a number: ``Z1``, ``Z2``.
         An array that was written in place stands for several values: all have its name, and
         ``run["w"]`` is the first.  Numbers are remembered in `numbers`, and the names of modules
         are those of their calls.
@@ -373,12 +398,20 @@ class Trace(Linked, Observer):
             for name, thing in named
             if type(thing) is np.ndarray and thing.size <= VIEWED and self.find(thing) is None
         ]
+        given = {value: value.name for value in self.values if value.name}
+        for value, name in names_of_turns(self.forward, given).items() if names else ():
+            value.name = name
+            self._provisional.add(value)
         for value, derived in views(self.values, self._others).items():
             value.derived = derived
         given = {value: value.name for value in self.values if value.name}
         for value, derived in derived_from_others(self.forward, self.values, given).items():
             value.derived = derived
         return self
+
+    def has_given(self, value: Value) -> bool:
+        """Whether somebody has named a value, and not this run itself."""
+        return value.name is not None and value not in self._provisional
 
     def __str__(self) -> str:
         labels: dict[int, str] = {}
