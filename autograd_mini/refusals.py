@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .border import Operand
+from .border import NO_MASKS, Operand
 from .core.graph import in_progress, listening, newest_first
 from .core.primitive import implementations
 
@@ -83,6 +83,15 @@ def asked_by(depth: int) -> str:
     if frame.f_code.co_code[frame.f_lasti] == dis.opmap["STORE_SUBSCR"]:
         return ASSIGNMENT
     return str(frame.f_globals.get("__name__", ""))
+
+
+def refuse_masks_and_history(tensor: Any) -> None:
+    """Raise if an array is asked for that would lose what the Tensor, or another array, means."""
+    asking = asked_by(3)
+    if asking.startswith("numpy.ma"):  # a masked array on the left, or its own functions
+        raise TypeError(NO_MASKS)
+    if not asking.startswith("numpy.testing"):  # which compares numbers, and cuts no graph
+        refuse_history(tensor)
 
 
 def refuse_numpy(tensor: Any) -> None:

@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..border import NO_MASKS, PLAIN, as_array, operand
+from ..border import PLAIN, as_array, operand
 from ..memory import settled
 from ..methods import Methods
 from ..refusals import (
-    asked_by,
     declare_late,
     described,
     refuse_computed,
     refuse_history,
+    refuse_masks_and_history,
     refuse_other_than_tensors,
     refuse_recorded,
     without_gradient,
@@ -529,11 +529,7 @@ class Tensor(Methods):
         return wrap(self._array)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Elements:
-        asking = asked_by(2)
-        if asking.startswith("numpy.ma"):  # a masked array on the left, or its own functions
-            raise TypeError(NO_MASKS)
-        if not asking.startswith("numpy.testing"):  # which compares numbers, and cuts no graph
-            refuse_history(self)
+        refuse_masks_and_history(self)
         return np.array(self._read("array"), dtype=dtype, copy=copy)
 
     def __dlpack__(self, **options: Any) -> Any:
