@@ -713,11 +713,35 @@ def test_a_name_of_several_things_is_refused() -> None:
     assert len(explain(run, b).backward) == 1
 
 
-def test_a_tensor_is_no_run() -> None:
+def test_a_cost_is_as_good_as_its_run() -> None:
     (w,) = tensors((3,))
-    for function in (ag.explain, ag.source):
-        with pytest.raises(TypeError, match="takes a run, not Tensor"):
-            function(np.sum(w), [w])
+    x = data(3)
+    with ag.trace() as run:
+        z = w * x
+        J = np.sum(np.tanh(z))
+    of_run = str(ag.explain(run.name(locals()), simplify=True))
+    assert of_run == str(ag.explain(J, simplify=True))
+    assert "dw = dz (.) x" in of_run
+    renamed = str(ag.explain(J, names={"v": w, "z": z, "x": x, "L": J}, simplify=True))
+    assert "dv = dz (.) x" in renamed
+    assert 'gradients"' not in ag.source(J)
+    assert "dw =" in ag.source(J, simplify=True)
+    assert {"w", "z", "J"} <= {*str(ag.draw(J)).replace("=", " ").split()}
+    for function in (ag.explain, ag.source, ag.explore):
+        with pytest.raises(TypeError, match="takes a run or a cost, not ndarray"):
+            function(x)  # type: ignore[operator]
+
+
+def test_compare_takes_a_run_like_a_cost() -> None:
+    (w,) = tensors((3,))
+    with ag.trace() as run:
+        z = w * 2.0
+        J = np.sum(z**2)
+        J.backward()
+    hand = {"dw": 8 * w.data, "dz": 2 * z.data}
+    assert ag.compare(run, hand)
+    assert ag.compare(J, hand)
+    assert not ag.compare(run, {"dw": 4 * w.data})
 
 
 @pytest.mark.parametrize("simplify", [False, True])

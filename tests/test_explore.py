@@ -699,8 +699,10 @@ def test_only_what_leads_to_wrt_gets_gradients() -> None:
 def test_what_cannot_be_differentiated_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing to differentiate"):
         record(ag.trace(lambda: None))
-    with pytest.raises(TypeError, match="explore takes a recorded run, not Tensor"):
-        explore(ag.Tensor(1.0))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="takes a run or a cost, not int"):
+        explore(1)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match="has no history to go back through"):
+        explore(ag.Tensor(1.0))
     with pytest.raises(ValueError, match="at least 1, not 0"):
         explore(network()[0], most=0)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from ..core.tensor import Tensor
 from ..refusals import described
 from ..symbols import printable
-from ..trace import Linked, Trace, Value
+from ..trace import Linked, Trace, Value, run_of, variables_around
 from .derivation import Derivation, Line
 from .judge import alike
 from .mistakes import KINDS
@@ -93,7 +92,7 @@ def resolved(
 
 
 def compare(
-    J: Tensor,
+    J: Tensor | Trace,
     hand: Mapping[Any, Any],
     names: Mapping[str, Any] | None = None,
     *,
@@ -108,9 +107,9 @@ def compare(
 
     Parameters
     ----------
-    J : Tensor
-        The cost: one number, computed from Tensors.  No ``retain_grad`` is needed, and no ``.grad``
-        is touched.
+    J : Tensor or Trace
+        The cost: one number, computed from Tensors, or the run that computed it.  No
+        ``retain_grad`` is needed, and no ``.grad`` is touched.
     hand : mapping
         ``{"dZ1": array, ...}`` where ``Z1`` is a Tensor that ``J`` was computed from, or
         ``{Z1: array, ...}``, or ``locals()``: every ``dX`` in it whose ``X`` is such a Tensor.
@@ -157,11 +156,12 @@ def compare(
     >>> report.first_wrong, report.lines[-1].causes
     ('dZ1', ('wrong operand',))
     """
-    checked_cost(J)
-    # the names that the caller gave his arrays, who gave none here
-    variables = sys._getframe(1).f_locals if names is None else names
-    run = Trace.of_graph(J, {**variables})
-    return compared(run, run[J], hand, variables, order=order, hint=hint, precision=precision)
+    variables = variables_around() if names is None else names
+    if not isinstance(J, Trace):
+        checked_cost(J)
+    run = run_of(J, names, variables)
+    cost = run.differentiated()[0] if isinstance(J, Trace) else run[J]
+    return compared(run, cost, hand, variables, order=order, hint=hint, precision=precision)
 
 
 def compared(

@@ -6,7 +6,6 @@ sum or a missing 1/m.  A gradient that is right at such a point may be wrong eve
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -17,7 +16,7 @@ from ..core import ops
 from ..core.tensor import Tensor
 from ..refusals import refuse_other_than_tensors
 from ..symbols import printable
-from ..trace import Pull, Trace, Value, array_of
+from ..trace import Pull, Trace, Value, array_of, variables_around
 from .replay import Array, Replay
 from .report import Report
 from .rounding import kink_edits
@@ -94,8 +93,7 @@ def point_quality(J: Tensor, names: Mapping[str, Any] | None = None) -> PointQua
     ['zero parameter', 'one label', 'few examples']
     """
     refuse_other_than_tensors("point_quality", J)
-    # the names that the caller gave his arrays, who gave none here
-    variables = sys._getframe(1).f_locals if names is None else names
+    variables = variables_around() if names is None else names
     run = Trace.of_graph(J, {**variables})
     parameters = [value for value in run.values if value.kind == "parameter"]
     run.differentiate(J, parameters)

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from ..trace import Linked
+from ..core.tensor import Tensor
+from ..trace import Linked, variables_around
 
 if TYPE_CHECKING:
     import os
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     import graphviz
 
     from ..check.compare import Comparison
-    from ..core.tensor import Tensor
     from ..trace import Trace
     from .diagram import Diagram
 
@@ -219,7 +219,8 @@ def draw(
         A run recorded by `autograd_mini.trace`, with all its values; or a Tensor with a history,
         of which the graph is drawn, with the gradients that its tensors hold.
     names : mapping of str to object, optional
-        Variables, such as ``locals()``, whose names the boxes shall have.
+        Variables, such as ``locals()``, whose names the boxes shall have; of a Tensor's graph by
+        default those of the caller.
     values : {"auto", "stats", "none"}
         "auto" shows up to four numbers in full, of more the norm, the least and the greatest;
         "stats" does so always; "none" shows shapes only.
@@ -283,6 +284,8 @@ def draw(
     """
     options = {**locals()}  # before there are other variables
     del options["what"], options["engine"]
+    if names is None and isinstance(what, Tensor):
+        options["names"] = variables_around()
     from .diagram import check_choices, diagram
 
     check_choices(engine=engine)

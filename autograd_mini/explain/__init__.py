@@ -5,17 +5,25 @@ This module is imported with the package, and imports what it needs when it is n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ..core.tensor import Tensor
+from ..trace import Trace, run_of, variables_around
+
 if TYPE_CHECKING:
-    from ..trace import Trace
     from .explanation import Explanation
 
 __all__ = ["explain", "source"]
 
 
 def explain(
-    run: Trace, wrt: Any = None, *, numbers: bool = False, simplify: bool = False
+    run: Trace | Tensor,
+    wrt: Any = None,
+    *,
+    names: Mapping[str, Any] | None = None,
+    numbers: bool = False,
+    simplify: bool = False,
 ) -> Explanation:
     """The chain rule of a run, written out: one line for each quantity and for each gradient.
 
@@ -26,10 +34,14 @@ def explain(
 
     Parameters
     ----------
-    run : Trace
-        Of the computation of a cost.  It goes backward now if it has not done so.
+    run : Trace or Tensor
+        Of the computation of a cost, or the cost itself.  A run goes backward now if it has not
+        done so; it knows the lines of the program, which the graph behind a cost does not.
     wrt : str, Tensor, ndarray or Value, or iterable of them, optional
         By what the gradients are asked for, by default by all parameters.
+    names : mapping of str to object, optional
+        What things are called, such as ``locals()``; of a cost by default the variables of the
+        caller.
     numbers : bool
         Whether to show the numbers, too; of large arrays the shape and the norm.
     simplify : bool
@@ -47,7 +59,7 @@ def explain(
     ValueError
         If there is nothing to differentiate, or it does not depend on something in ``wrt``.
     TypeError
-        If it is not given a run.
+        If it is given neither a run nor a Tensor.
 
     Examples
     --------
@@ -70,8 +82,9 @@ def explain(
     from .lines import Derivation
     from .program import refuse_writes
 
+    run = run_of(run, names, variables_around())
     try:
-        cost, wanted = a_run(run).differentiated(wrt)
+        cost, wanted = run.differentiated(wrt)
         if not wanted:
             raise ValueError(
                 f"there is nothing to differentiate {cost.name or 'the cost'} by: name a quantity "
@@ -83,7 +96,13 @@ def explain(
     return Explanation(Derivation(run, cost, wanted, simplify), numbers)
 
 
-def source(run: Trace, wrt: Any = None, *, simplify: bool = False) -> str:
+def source(
+    run: Trace | Tensor,
+    wrt: Any = None,
+    *,
+    names: Mapping[str, Any] | None = None,
+    simplify: bool = False,
+) -> str:
     """A run as a Python program: straight-line NumPy, forward and then backward.
 
     Its function takes the parameters and the data by name, and returns the cost and the gradients,
@@ -99,10 +118,12 @@ def source(run: Trace, wrt: Any = None, *, simplify: bool = False) -> str:
 
     Parameters
     ----------
-    run : Trace
-        Of the computation of a cost.  It goes backward now if it has not done so.
+    run : Trace or Tensor
+        Of the computation of a cost, or the cost itself, as for `explain`.
     wrt : str, Tensor, ndarray or Value, or iterable of them, optional
         By what the gradients are wanted, by default by all parameters.
+    names : mapping of str to object, optional
+        What things are called, as for `explain`.
     simplify : bool
         Whether to write the lines of ``explain(run, wrt, simplify=True)``, as a lecture has them,
         instead of a line for each call.  Each agrees with the engine to 1e-12 of the largest
@@ -125,7 +146,7 @@ def source(run: Trace, wrt: Any = None, *, simplify: bool = False) -> str:
         place between its uses; if the simple form is not what the run computed; or if the run was
         made from a graph that did not keep enough.
     TypeError
-        If it is not given a run, or arrays are not NumPy's.
+        If it is given neither a run nor a Tensor, or arrays are not NumPy's.
 
     Examples
     --------
@@ -159,18 +180,7 @@ def source(run: Trace, wrt: Any = None, *, simplify: bool = False) -> str:
     from .lecture import in_lecture_form
     from .program import Program
 
+    run = run_of(run, names, variables_around())
     if simplify:
-        return in_lecture_form(a_run(run), wrt)
-    return str(Program(run, *a_run(run).differentiated(wrt)))
-
-
-def a_run(run: Any) -> Trace:
-    """A run, or an error that says how to get one."""
-    from ..trace import Trace
-
-    if not isinstance(run, Trace):
-        raise TypeError(
-            f"this takes a run, not {type(run).__name__}: record the computation inside "
-            f"`with ag.trace() as run:`, and give it `run`"
-        )
-    return run
+        return in_lecture_form(run, wrt)
+    return str(Program(run, *run.differentiated(wrt)))

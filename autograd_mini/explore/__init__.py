@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..trace import Trace
+from ..core.tensor import Tensor
+from ..trace import Trace, run_of, variables_around
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,11 +18,12 @@ __all__ = ["explore"]
 
 
 def explore(
-    run: Trace,
+    run: Trace | Tensor,
     manual: Mapping[Any, Any] | Comparison | None = None,
     path: str | os.PathLike[str] = "backprop.html",
     *,
     wrt: Iterable[Any] | None = None,
+    names: Mapping[str, Any] | None = None,
     most: int = 1000,
 ) -> Path:
     """Write a page in which one steps forward and backward through a recorded run.
@@ -32,8 +34,9 @@ def explore(
 
     Parameters
     ----------
-    run : Trace
-        Made by `trace`.  If it has not gone backward yet, it does so now, from its last number.
+    run : Trace or Tensor
+        Made by `trace`, or a cost.  If a run has not gone backward yet, it does so now, from its
+        last number.
     manual : mapping or Comparison, optional
         Gradients derived by hand, as `compare` takes them: ``{"dW1": array}``.  They are shown
         beside the true ones, and the page opens at the first wrong line.  What `compare` returned
@@ -42,6 +45,9 @@ def explore(
         The file, which ends in ``.html``.  A page that was there is replaced, and nothing else.
     wrt : iterable of str, Tensor, ndarray or Value, optional
         The values by which gradients are wanted; by default all parameters.
+    names : mapping of str to object, optional
+        What things are called, such as ``locals()``; of a cost by default the variables of the
+        caller.
     most : int
         Of arrays with more elements, only the first rows and columns are in the page.
 
@@ -77,11 +83,7 @@ def explore(
     from .page import checked_path, page
     from .record import record
 
-    if not isinstance(run, Trace):
-        raise TypeError(
-            f"explore takes a recorded run, not {type(run).__name__}: "
-            f"`with ag.trace() as run:` around the computation records it"
-        )
+    run = run_of(run, names, variables_around())
     if most < 1:
         raise ValueError(f"most is the number of elements to show, at least 1, not {most}")
     path = checked_path(path)

@@ -11,7 +11,7 @@ from .graphs import array_of
 from .observer import Observer
 from .origins import complement, derived_from_others, running, same
 from .parcel import Linked, is_computed
-from .record import Trace, trace, variables
+from .record import Trace, run_of, trace, variables, variables_around
 from .values import PACKAGE, Call, Derived, Failure, Pull, Scope, Source, Value, called_from
 
 __all__ = [
@@ -33,8 +33,10 @@ __all__ = [
     "debug",
     "derived_from_others",
     "is_computed",
+    "run_of",
     "running",
     "same",
     "trace",
     "variables",
+    "variables_around",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -626,6 +627,31 @@ def is_made_of_gradients(value: Value) -> bool:
         seen |= new
         stack += new
     return False
+
+
+def variables_around() -> dict[str, Any]:
+    """The variables of the user's function that called the function which asks."""
+    return {**sys._getframe(2).f_locals}
+
+
+def run_of(
+    what: Trace | Tensor, names: Mapping[str, Any] | None, around: Mapping[str, Any]
+) -> Trace:
+    """A run, or the one that computed a cost, with names for its values.
+
+    Raises
+    ------
+    TypeError
+        If it is neither.
+    """
+    if isinstance(what, Tensor):
+        return Trace.of_graph(what, around if names is None else names)
+    if not isinstance(what, Trace):
+        raise TypeError(
+            f"this takes a run or a cost, not {type(what).__name__}: give the Tensor, or record "
+            f"its computation inside `with ag.trace() as run:`, and give it `run`"
+        )
+    return what.name(names) if names else what
 
 
 def trace(function: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Trace:
