@@ -79,6 +79,10 @@ SAME: dict[str, tuple[Callable[[Any], Any], Any]] = {
 }  # fmt: skip
 
 
+if np.cov(np.array([[1.0, 2.0]]), rowvar=False, ddof=0).ndim == 0:  # older ones had one variable
+    del SAME["cov in columns"]
+
+
 @pytest.mark.parametrize("name", SAME)
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_values_are_those_of_numpy(name: str) -> None:

@@ -522,7 +522,6 @@ STATISTICS = [
     row(np.interp, X(2, 3), [-1.0, 1.0], X(2), left=5.0, right=-5.0),
     row(np.interp, 0.3, [0.0, 1.0], X(2)),
     *[row(np.insert, X(3, 4), place, X(2), axis=1) for place in ([0, 2], [-1, 1])],
-    row(np.insert, X(3, 4), np.array([True, False, True, False]), X(3, 2), axis=1),
     row(np.insert, X(3, 4), 1, X(3), axis=1),
     row(np.insert, X(3, 4), 1, X(2, 4), axis=0),
     row(np.insert, X(3, 4), slice(1, 3), X(), axis=-1),

@@ -333,7 +333,7 @@ def is_restored(reduction: Symbol, part: Symbol) -> bool:
 def is_moved_without(kept: Shape, gone: Sequence[int], shape: Shape) -> bool:
     """Whether an array would lie elsewhere in a shape without some axes of length 1."""
     n = len(kept)
-    longer = [i for i in gone if shape[i - n] != 1]
+    longer = [i for i in gone if n - i <= len(shape) and shape[i - n] != 1]
     return any(kept[j] != 1 for i in longer for j in range(i) if j not in gone)
 
 
