@@ -11,9 +11,9 @@ import pytest
 
 import autograd_mini as ag
 from autograd_mini.core import ops
-from autograd_mini.explain.algebra import Assumption, Forms, divided, times
-from autograd_mini.explain.lemmas import DEFINITIONS, LEMMAS, assumed, axis_of_ones, one_hot
 from autograd_mini.symbols import Symbol, named
+from autograd_mini.symbols.algebra import Assumption, Forms, divided, times
+from autograd_mini.symbols.lemmas import DEFINITIONS, LEMMAS, assumed, axis_of_ones, one_hot
 
 RNG = np.random.default_rng(15)
 A, B, C = (named(name, RNG.uniform(0.2, 0.8, (3, 4))) for name in "ABC")
@@ -166,6 +166,16 @@ WRITTEN: dict[str, tuple[Any, Callable[[Symbol], Symbol], bool]] = {
     ),
     "relu": (ag.relu, lambda x: product(x, call(ops.greater, x, 0)), True),
     "relu by maximum": (ag.relu, lambda x: call(ops.maximum, 0.0, x), True),
+    "leaky relu": (
+        lambda x: ag.leaky_relu(x, negative_slope=0.1),
+        lambda x: call(ops.where, call(ops.greater, x, 0), x, product(0.1, x)),
+        True,
+    ),
+    "leaky relu with another slope": (
+        ag.leaky_relu, lambda x: call(ops.where, call(ops.greater, x, 0), x, product(0.1, x)), False
+    ),
+    "softplus": (ag.softplus, lambda x: call(ops.log, total(1, call(ops.exp, x))), True),
+    "softplus of base 2": (ag.softplus, lambda x: call(ops.log, total(2, call(ops.exp, x))), False),
     "maximum with something": (ag.relu, lambda x: call(ops.maximum, x, B), False),
     "softmax": (
         lambda x: ag.softmax(x, axis=0),

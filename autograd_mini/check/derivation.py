@@ -156,7 +156,7 @@ class Derivation:
         order: str,
         precision: float | None,
     ) -> None:
-        self.replay = with_known_functions(Replay(run, cost))
+        self.replay, _ = with_known_functions(Replay(run, cost))
         given = {line.value for line in lines} | {cost}
         self.lines = sorted(lines, key=lambda line: self._turn(line, given))
         self.constants = Constants(named_numbers(run, variables))

@@ -1,4 +1,4 @@
-"""Known functions that were written out: ``1 / (1 + np.exp(-Z))`` is a sigmoid.
+"""Known functions that were written out: ``1 / (1 + np.exp(-Z))`` is proved to be a sigmoid.
 
 Nobody derives it through the exponential and the reciprocal.  Where a value is such a function of
 another one, the shares between the two are replaced by the one share of the function itself, in
@@ -15,28 +15,46 @@ import numpy as np
 
 from .. import activations
 from ..core.tensor import Tensor
+from ..symbols import definition_of, named, operands_first
+from ..symbols.algebra import Forms
+from ..symbols.lemmas import DEFINITIONS
 from ..trace import Call, Pull, Trace, Value
-from .replay import Array, Replay
+from .replay import Replay
 from .site import ACTIVATIONS
 
-CLOSE = 1e-9
 MOST_CALLS = 400  # of a run that is searched
 LONGEST = 20  # values in a function that is written out
 
 
-def with_known_functions(replay: Replay) -> Replay:
+def with_known_functions(replay: Replay) -> tuple[Replay, dict[Value, Pull]]:
     """The same run, in which functions that were written out go backward in one step."""
-    if len(replay.run.forward) > MOST_CALLS:
-        return replay
-    for later in [value for value in replay.run.values if value.kind == "result"]:
-        for earlier in sources(replay, later):
+    found: dict[Value, Pull] = {}
+    few = len(replay.run.forward) <= MOST_CALLS
+    for later in [call.output for call in replay.run.forward]:
+        for earlier in sources(replay, later)[::-1] if few else ():
             pulls = between(replay, earlier, later)
-            for function in functions(earlier) if len(pulls) > 1 else ():
-                share = same_share(replay, function, earlier, later, pulls)
-                if share is not None:
-                    replay = replaced(replay, pulls, share)
-                    break
-    return replay
+            function = known_function(earlier, later) if pulls else None
+            if function is not None:
+                found[later] = share_of_function(function, earlier, later)
+                replay = replaced(replay, pulls, found[later])
+                break
+    return replay, found
+
+
+def known_function(earlier: Value, later: Value) -> Callable[..., Any] | None:
+    """The function that somebody has written out; None if there is none that is proved."""
+    z = named("", earlier.array)
+    made = definition_of(later, {earlier: z})
+    parts = {x.python for x in operands_first(made)}
+    if not parts & {"np.exp", "np.maximum", "np.where"} or made.python.startswith("ag."):
+        return None
+    if "np.maximum" in parts and not np.all(earlier.array):  # at a tie both have half the slope
+        return None
+    forms = Forms({}, DEFINITIONS)
+    for function in functions(earlier):
+        if forms.equal(made, function(z)):
+            return function
+    return None
 
 
 def functions(value: Value) -> Iterator[Callable[[Any], Any]]:
@@ -82,31 +100,12 @@ def between(replay: Replay, earlier: Value, later: Value) -> list[Pull]:
     return [] if into or out or earlier not in inside else found
 
 
-def same_share(
-    replay: Replay, function: Callable[[Any], Any], earlier: Value, later: Value, pulls: list[Pull]
-) -> Pull | None:
-    """The share of a function, if the later value is that function of the earlier one."""
-    with np.errstate(all="ignore"):
-        y = function(earlier.array)
-        if not close(y, later.array) or close(y, earlier.array):  # nothing shows which one
-            return None
-        share = share_of_function(function, earlier, later)
-        g = np.random.default_rng(0).standard_normal(earlier.shape)
-        same = close(replay.share(share, g), replay.backward(pulls, {later: g})[earlier])
-    return share if same else None
-
-
 def share_of_function(function: Callable[[Any], Any], earlier: Value, later: Value) -> Pull:
     """The share of a function between two values."""
     leaf = Tensor(earlier.array.copy(), requires_grad=True)
     with Trace() as run, np.errstate(all="ignore"):
         function(leaf).backward(np.ones(earlier.shape))
     return renamed(run, run.pulls[0], earlier, later)
-
-
-def close(a: Array, b: Array) -> bool:
-    """Whether arrays agree but for rounding."""
-    return bool(np.max(np.abs(a - b), initial=0) <= CLOSE * np.max(np.abs(b), initial=0))
 
 
 def renamed(run: Trace, pull: Pull, earlier: Value, later: Value) -> Pull:

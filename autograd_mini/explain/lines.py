@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..check.recognise import between, functions, replaced, share_of_function, sources
+from ..check.recognise import with_known_functions
 from ..check.replay import Replay
 from ..core import ops
 from ..core.primitive import Primitive
-from ..symbols import (
-    BOOKKEEPING,
-    Symbol,
-    definition_of,
-    named,
-    operands_first,
-    share_of,
-    total,
-    write,
-)
+from ..symbols import BOOKKEEPING, Symbol, named, operands_first, share_of, total, write
+from ..symbols.algebra import Assumption, Forms, Quotient
 from ..symbols.expressions import again
+from ..symbols.lemmas import LEMMAS, assumed, axis_of_ones
 from ..trace import Call, Pull, Source, Trace, Value
-from .algebra import Assumption, Forms, Quotient
 from .constants import ARITHMETIC, Constant, Spoken
-from .lemmas import DEFINITIONS, LEMMAS, assumed, axis_of_ones
 from .simplify import ONE, Algebra, Term
 
 LONGEST = 12  # calls in a formula
@@ -34,7 +25,6 @@ MOST_CALLS = 400  # of a run in which the gradients of values without a name are
 #: What a formula does not show, or what makes it hardly longer.
 SHORT = (*BOOKKEEPING, "permutation")
 DIVISIONS = ("a / b", "np.reciprocal")
-NAMED = ("ag.sigmoid", "np.tanh", "ag.relu", "ag.softmax")
 
 
 class Found(NamedTuple):
@@ -517,37 +507,6 @@ def is_slope_or_part(call: Call) -> bool:
     """Whether a gradient goes through a call by a factor for each element, or in part only."""
     unary = len(call.operands) == 1 and call.primitive.kind == "elementwise"
     return unary or call.primitive.kind in ("join", "index")
-
-
-def with_known_functions(replay: Replay) -> tuple[Replay, dict[Value, Pull]]:
-    """The same run, in which functions that were written out go backward in one step."""
-    found: dict[Value, Pull] = {}
-    few = len(replay.run.forward) <= MOST_CALLS
-    for later in [call.output for call in replay.run.forward]:
-        for earlier in sources(replay, later)[::-1] if few else ():
-            pulls = between(replay, earlier, later)
-            function = known_function(earlier, later) if pulls else None
-            if function is not None:
-                found[later] = share_of_function(function, earlier, later)
-                replay = replaced(replay, pulls, found[later])
-                break
-    return replay, found
-
-
-def known_function(earlier: Value, later: Value) -> Callable[..., Any] | None:
-    """The function that somebody has written out; None if there is none that is proved."""
-    z = named("", earlier.array)
-    made = definition_of(later, {earlier: z})
-    parts = {x.python for x in operands_first(made)}
-    if not parts & {"np.exp", "np.maximum", "np.where"} or made.python in NAMED:
-        return None
-    if "np.maximum" in parts and not np.all(earlier.array):  # at a tie both have half the slope
-        return None
-    forms = Forms({}, DEFINITIONS)
-    for function in functions(earlier):
-        if forms.equal(made, function(z)):
-            return function
-    return None
 
 
 def is_number(value: Value) -> bool:

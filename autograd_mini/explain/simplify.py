@@ -16,7 +16,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Primitive
 from ..symbols import Symbol, operands_first
-from .algebra import Forms, Monomial, Quotient
+from ..symbols.algebra import Forms, Monomial, Quotient
 from .constants import Constant
 
 # ---- constants and signs in front ---------------------------------------------------------------
@@ -89,7 +89,7 @@ class Algebra:
         outside = Constant(1.0)
         for monomial, power in numbers:
             for atom, times in monomial.items():
-                outside = outside / forms.constant(atom, power * times)
+                outside = outside / self._power(forms.atoms[atom], power * times)
         turn = {part: i for i, part in enumerate(operands_first(like))}
         terms = [self._product(x, c, forms, turn) for x, c in form.above.items()]
         if any(term is None for term in terms):
@@ -97,6 +97,12 @@ class Algebra:
         in_order = sorted(terms, key=lambda pair: (pair[1].c < 0, pair[0]))  # type: ignore[index]
         total = reduce(lambda a, b: self.sum(a, b, like.shape), [term for _, term in in_order])  # type: ignore[misc]
         return Term(total.c * outside, total.core and self._broadcast_if(total.core, like.shape))
+
+    def _power(self, number: Symbol, power: int) -> Constant:
+        """The power of a number."""
+        if number in self.constants:
+            return Constant(1.0, 1, {number: power})
+        return Constant(float(number.array) ** power)
 
     def _product(
         self, monomial: Monomial, c: Fraction, forms: Forms, turn: Mapping[Symbol, int]
@@ -108,7 +114,7 @@ class Algebra:
         last = len(turn)
         for atom, power in sorted(monomial, key=lambda x: turn.get(forms.atoms[x[0]], last)):
             if atom in forms.numerals:
-                constant = constant * forms.constant(atom, power)
+                constant = constant * self._power(forms.atoms[atom], power)
                 continue
             if power > 2 or atom in forms.parts:
                 return None

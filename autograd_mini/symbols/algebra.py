@@ -13,13 +13,29 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from ..core import ops
-from ..symbols import Symbol, operands_first
-from .constants import Constant
+from .expressions import Symbol, operands_first
+
+
+class Number(Protocol):
+    """A number as it stands in a program: ``above / below`` times powers of numbers with names."""
+
+    @property
+    def above(self) -> Fraction:
+        """What stands above."""
+
+    @property
+    def below(self) -> int:
+        """What stands below."""
+
+    @property
+    def powers(self) -> Mapping[Symbol, int]:
+        """The powers."""
+
 
 MOST_TERMS = 40  # of a polynomial: a larger formula is an atom
 Monomial = tuple[tuple[int, int], ...]  # numbers of atoms and their powers, in order
@@ -189,7 +205,7 @@ class Forms:
 
     Parameters
     ----------
-    constants : mapping of Symbol to Constant
+    constants : mapping of Symbol to Number
         The expressions of numbers that the program has.
     rules : mapping of str to function
         What is known of calls beside this, by what Python writes or by kind: lemmas.
@@ -209,7 +225,7 @@ class Forms:
 
     def __init__(
         self,
-        constants: Mapping[Symbol, Constant],
+        constants: Mapping[Symbol, Number],
         rules: Mapping[str, Rule],
         is_one: Total = lambda call, atom: None,
     ) -> None:
@@ -276,13 +292,6 @@ class Forms:
         found = self.atom(key, symbol)
         self.numerals.add(self._numbers[key])
         return found
-
-    def constant(self, atom: int, power: int) -> Constant:
-        """The power of a number that an atom is."""
-        symbol = self.atoms[atom]
-        if symbol in self._constants:
-            return Constant(1.0, 1, {symbol: power})
-        return Constant(float(symbol.array) ** power)
 
     def _made(self, symbol: Symbol) -> Quotient:
         """The form of a call, from those of its operands."""

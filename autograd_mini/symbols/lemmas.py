@@ -14,9 +14,10 @@ import numpy as np
 
 from ..core import ops
 from ..core.primitive import Primitive, implementations, primitive
-from ..symbols import Symbol, in_python
 from ..trace import Call
 from .algebra import Assumption, Forms, Quotient, Rule, constant
+from .expressions import Symbol
+from .names import in_python
 
 Array = Any
 
@@ -71,6 +72,18 @@ def positive_part(x: Symbol) -> Symbol:
     return ops.multiply(x, implementations[np.greater](x, 0.0))
 
 
+def leaky(x: Symbol, negative_slope: float) -> Symbol:
+    """The same where it is positive, else a multiple of it."""
+    positive = implementations[np.greater](x, 0.0)
+    found: Symbol = ops.where(positive, x, ops.multiply(negative_slope, x))
+    return found
+
+
+def smooth_positive_part(x: Symbol) -> Symbol:
+    """log(1 + exp(x))."""
+    return ops.log(ops.add(1.0, ops.exp(x)))
+
+
 def larger_than_zero(forms: Forms, symbol: Symbol) -> Quotient | None:
     """The larger of x and 0 is the positive part of x."""
     for x, other in (symbol.operands, symbol.operands[::-1]):
@@ -87,6 +100,8 @@ DEFINITIONS: dict[str, Rule] = {
     "ag.softmax": defined(normalised_exponentials),
     "ag.relu": defined(positive_part),
     "np.maximum": larger_than_zero,
+    "ag.leaky_relu": defined(leaky),
+    "ag.softplus": defined(smooth_positive_part),
 }
 
 
