@@ -363,6 +363,8 @@ def test_a_notebook_gets_latex_and_text() -> None:
     assert explanation.latex in bundle["text/latex"] == explanation._repr_latex_()
     assert explanation.latex.startswith("\\begin{aligned}\n")
     assert r"dZ_2 &= A_2 - Y && 1 \times 5 \\" in explanation.latex
+    assert r"\textbf{backward} \\" in explanation.latex
+    assert r"& \text{dZ2: sigmoid followed by cross-entropy}" in explanation.latex
 
 
 @pytest.mark.parametrize("name", NAMES)

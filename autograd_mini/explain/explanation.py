@@ -191,7 +191,11 @@ class Explanation(Linked):
     def latex(self) -> str:
         """The lines in LaTeX."""
         rows = []
+        before = ""
         for line in self.lines:
+            if line.phase != before:
+                rows.append(rf"\textbf{{{line.phase}}}")
+                before = line.phase
             shape = r" \times ".join(map(str, line.shape)) or "1"
             formula = write(line.symbol, "latex")
             rows.append(f"{latex_name(line.name)} &= {formula} && {shape}")
@@ -204,6 +208,7 @@ class Explanation(Linked):
                 rows.append(f"&= {write(line.symbol, 'latex', of_numbers)}")
             if self._numbers:
                 rows.append(f"&= {latex_array(self._array(line))}")
+        rows += [rf"& \text{{{for_latex(note)}}}" for note in self._notes()]
         body = " \\\\\n".join(rows)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
@@ -230,7 +235,7 @@ def of_numbers(leaf: Symbol) -> str:
 
 def brief(x: Any) -> str:
     """A number, in few digits."""
-    return f"{np.asarray(x).item():.4g}"
+    return f"{np.asarray(x).item() + 0:.4g}"  # and no -0
 
 
 def kind_of(value: Value) -> str:
