@@ -152,6 +152,43 @@ def test_results_of_cells_are_no_names(first: bool) -> None:
     assert run.forward[0].operands[0].name == "_hidden"
 
 
+def test_gates_are_joined_and_named_by_their_turns() -> None:
+    rng = np.random.default_rng(0)
+    W, U, b = (
+        ag.Tensor(rng.standard_normal(n), requires_grad=True) for n in [(8, 3), (8, 2), (8, 1)]
+    )
+    X, Y = rng.standard_normal((2, 3, 2)), rng.standard_normal((2, 2))
+    with ag.trace() as run:
+        h, c = np.ones((2, 2)), np.ones((2, 2)) * 0.5
+        for t in range(2):
+            G = W @ X[t] + U @ h + b
+            i = ag.sigmoid(G[:2])
+            f = ag.sigmoid(G[2:4])
+            o = ag.sigmoid(G[4:6])
+            g = np.tanh(G[6:])
+            c = f * c + i * g
+            h = o * np.tanh(c)
+        J = np.sum((h - Y) ** 2)
+    run.name({"W": W, "U": U, "b": b, "X": X, "Y": Y, "J": J})
+    assert lines_of(run)[:4] == [
+        "dh2 = 2 (h2 - Y)",
+        "dc2 = dh2 (.) o2 (.) (1 - tanh(c2)^2)",
+        "dG2 = concatenate(dc2 (.) g2 (.) i2 (.) (1 - i2), dc2 (.) c1 (.) f2 (.) (1 - f2), "
+        "dh2 (.) tanh(c2) (.) o2 (.) (1 - o2), dc2 (.) i2 (.) (1 - g2^2), axis=0)",
+        "dh1 = U^T dG2",
+    ]
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_blocks_are_joined_only_where_they_lie_beside_one_another(overlap: bool) -> None:
+    w = ag.Tensor(np.arange(1.0, 7.0), requires_grad=True)
+    with ag.trace() as run:
+        J = np.sum(np.tanh(w[:2])) + np.sum(np.exp(w[1:4] if overlap else w[3:]))
+    (line,) = lines_of(run.name({"w": w, "J": J}))
+    assert (" + " in line) is overlap
+    assert overlap or line == "dw = [1 - tanh(w[:2])^2, 0, exp(w[3:])]"
+
+
 def test_an_index_that_happens_to_be_a_complement_is_none() -> None:
     W = ag.Tensor(np.ones((1, 2)), requires_grad=True)
     t = np.array([1])

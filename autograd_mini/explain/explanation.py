@@ -183,7 +183,7 @@ class Explanation(Linked):
                 found.append(f"{line.name}: the gradient by {called[line.value]}")
         if any(part.kind == "scatter" for part in used):
             found.append("scatter(x, [k], shape): zeros of that shape, with x added at k")
-        return list(map(clean, found))
+        return [clean(line) for line in dict.fromkeys(found)]
 
     # -- LaTeX --
 

@@ -288,6 +288,8 @@ class Algebra:
 
     def _scatter(self, symbol: Symbol, x: Term, *indices: Term) -> Term | None:
         """A block with zeros around it: ``[0, x]``."""
+        if x.core is None and x.c == ZERO:
+            return Term(ZERO, None)
         block = None if indices or x.core is None else block_of(symbol.statics["key"], symbol.shape)
         if block is None:
             return None
@@ -312,6 +314,8 @@ class Algebra:
         for x, y in ((a, b), (b, a)):
             if x.c == ZERO:
                 return Term(y.c, y.core and self._broadcast_if(y.core, shape))
+        if (joined := self._side_by_side(a, b, shape)) is not None:
+            return joined
         if a.core is b.core and (together := a.c.plus(b.c)) is not None:
             return Term(together, a.core and self._broadcast_if(a.core, shape))
         if a.c < 0 < b.c:  # what is subtracted comes last
@@ -324,6 +328,37 @@ class Algebra:
         op = ops.add if b.c / c > 0 else ops.subtract
         second = self.symbol(Term(abs(b.c / c), b.core))
         return Term(c, self._broadcast_if(self._call(op, first, second), shape))
+
+    def _side_by_side(self, a: Term, b: Term, shape: tuple[int, ...]) -> Term | None:
+        """Blocks with zeros around them whose places are different ones: ``[di, df]``."""
+        found = [self._blocks(x) for x in (a, b) if x.core and x.core.shape == shape]
+        if len(found) < 2 or None in found or found[0][0] != found[1][0]:  # type: ignore[index]
+            return None
+        axis = found[0][0]  # type: ignore[index]
+        blocks = sorted([*found[0][1], *found[1][1]], key=lambda block: block[0])  # type: ignore[index]
+        parts: list[Symbol] = []
+        end = 0
+        for start, block in [*blocks, (shape[axis], None)]:
+            if start < end:
+                return None
+            if start > end:
+                gap = (*shape[:axis], start - end, *shape[axis + 1 :])
+                parts.append(self._broadcast(self.constant(ZERO), gap))
+            if block is not None:
+                parts.append(block)
+                end = start + block.shape[axis]
+        return Term(ONE, self._call(ops.join, *parts, axis=axis))
+
+    def _blocks(self, term: Term) -> tuple[int, list[tuple[int, Symbol]]] | None:
+        """Where the blocks lie that stand between zeros, and along which axis; None for others."""
+        if term.core is None or term.core.kind != "join":
+            return None
+        axis = term.core.statics["axis"] % len(term.core.shape)
+        lengths = [x.shape[axis] for x in term.core.operands]
+        starts = [sum(lengths[:i]) for i in range(len(lengths))]
+        pairs = zip(starts, term.core.operands, strict=True)
+        found = [(i, self.symbol(Term(term.c, x))) for i, x in pairs if self.term(x).c != ZERO]
+        return (axis, found) if len(found) < len(lengths) else None
 
     def _broadcast_if(self, core: Symbol, shape: tuple[int, ...]) -> Symbol:
         return core if core.shape == shape else self._broadcast(core, shape)
