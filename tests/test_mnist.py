@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
@@ -248,3 +249,43 @@ def test_real_training_pixels_have_the_published_mean_and_deviation() -> None:
     mean = counts @ value
     assert round(mean, 4) == 0.1307
     assert round(float(np.sqrt(counts @ np.square(value - mean))), 4) == 0.3081
+
+
+# ---- any file of this format --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("code", [8, 9, 11, 12, 13, 14])
+@pytest.mark.parametrize("shape", [(), (3,), (0, 2), (2, 3, 4)])
+@pytest.mark.parametrize("gzipped", [False, True])
+def test_an_idx_file_is_read_as_it_says(
+    code: int, shape: tuple[int, ...], gzipped: bool, tmp_path: Path
+) -> None:
+    types = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+    array = np.arange(math.prod(shape)).reshape(shape).astype(types[code])
+    content = bytes([0, 0, code, len(shape)])
+    content += b"".join(n.to_bytes(4, "big") for n in shape) + array.tobytes()
+    path = tmp_path / "some-idx"
+    path.write_bytes(gzip.compress(content) if gzipped else content)
+    found = data.read_idx(path)
+    np.testing.assert_array_equal(found, array)
+    assert found.dtype == array.dtype.newbyteorder("=")
+    assert found.flags.writeable
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "no idx file"),
+        (b"\x89PNG....", "no idx file"),
+        (bytes([0, 0, 10, 1, 0, 0, 0, 0]), "no idx file"),
+        (bytes([0, 0, 8, 3, 0, 0]), "ends within the lengths of its 3 axes"),
+        (bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2]), r"has 10 bytes of 11: of shape \(3,\) uint8"),
+        (bytes([0, 0, 8, 1, 0, 0, 0, 1, 7, 2]), "has 10 bytes of 9"),
+        (bytes([0, 0, 14, 2, *[255] * 8]), "bytes of"),
+    ],
+)
+def test_another_file_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "some-idx"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        data.read_idx(path)

@@ -213,3 +213,17 @@ def test_the_repr_names_the_settings() -> None:
 def test_what_is_not_a_whole_number_is_refused(number: Any) -> None:
     with pytest.raises(TypeError, match="warmup must be a whole number, not"):
         optim.WarmupLR(sgd(), number)
+
+
+def test_a_schedule_does_not_start_where_another_one_ended_at_0() -> None:
+    w = ag.Tensor(1.0, requires_grad=True)
+    optimizer = optim.SGD([w], lr=1.0)
+    schedule = optim.CosineLR(optimizer, total=4)
+    for _ in range(4):
+        schedule.step()
+    assert optimizer.lr == 0
+    with pytest.raises(ValueError, match=r"rate is 0.*set optimizer\.lr first"):
+        optim.CosineLR(optimizer, total=4)
+    optimizer.lr = 0.5
+    optim.CosineLR(optimizer, total=4)
+    assert optimizer.lr == 0.5

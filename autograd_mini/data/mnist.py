@@ -7,13 +7,15 @@ import math
 import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .files import PublicFile, find_or_download, read
 
-__all__ = ["PARTS", "mnist"]
+__all__ = ["PARTS", "mnist", "read_idx"]
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,61 @@ def mnist(
     """
     X_train, y_train, X_test, y_test = (_load(part, directory) for part in PARTS.values())
     return X_train, y_train.astype(np.int64), X_test, y_test.astype(np.int64)
+
+
+#: The numbers in the third byte of an idx file, and the types that they stand for.
+TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Read an array in the idx format of MNIST, Fashion-MNIST, EMNIST and KMNIST.
+
+    Parameters
+    ----------
+    path : path
+        The file, gzipped or not.
+
+    Returns
+    -------
+    ndarray
+        Of the type and shape that the file says, in the byte order of this machine.
+
+    Raises
+    ------
+    ValueError
+        If it is not in that format, or has more or fewer bytes than it says.
+    OSError
+        If it cannot be read.
+
+    Notes
+    -----
+    Two zero bytes, one for the type of the elements, one for the number of axes, their lengths as
+    big-endian 32-bit numbers, and the elements: Y. LeCun, C. Cortes and C. Burges, *The MNIST
+    database of handwritten digits*.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from autograd_mini import data
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder, "labels-idx1-ubyte")
+    ...     _ = path.write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 3, 7, 2, 1]))
+    ...     data.read_idx(path)
+    array([7, 2, 1], dtype=uint8)
+    """
+    content = read(Path(path))
+    if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in TYPES:
+        raise ValueError(f"{path} is no idx file: it begins with {content[:4]!r}")
+    dtype, ndim = np.dtype(TYPES[content[2]]), content[3]
+    start = 4 + 4 * ndim
+    if len(content) < start:
+        raise ValueError(f"{path} ends within the lengths of its {ndim} axes")
+    shape = struct.unpack(f">{ndim}I", content[4:start])
+    expected = start + math.prod(shape) * dtype.itemsize
+    if len(content) != expected:
+        raise ValueError(f"{path} has {len(content)} bytes of {expected}: of shape {shape} {dtype}")
+    elements = np.frombuffer(content, dtype, offset=start).reshape(shape)
+    return elements.astype(dtype.newbyteorder("="))
 
 
 def _load(part: Part, directory: str | os.PathLike[str] | None) -> NDArray[np.uint8]:

@@ -27,6 +27,11 @@ def rate_of(optimizer: Optimizer) -> float:
     """The rate that a schedule starts from."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"a schedule belongs to an optimiser of ag.optim, not {optimizer!r:.80}")
+    if optimizer.lr == 0:
+        raise ValueError(
+            "the optimiser's rate is 0, where another schedule may have ended, and this one would "
+            "start from it and stay there: set optimizer.lr first"
+        )
     return optimizer.lr
 
 
