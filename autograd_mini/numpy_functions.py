@@ -263,11 +263,18 @@ def cumulative_sum(x: Array, *, axis: int) -> Array:
     return np.cumsum(x, axis=axis)
 
 
+def in_a_row(a: Array, axis: int | None) -> tuple[Array, int]:
+    """An array and an axis of it: without one, all elements in a row, as a single one always is."""
+    if axis is None or a.ndim == 0:
+        a = a.ravel()
+    return a, normalize_axis_tuple(0 if axis is None else axis, a.ndim)[0]
+
+
 @composite(np.cumsum)
 def cumsum(a: Array, axis: int | None = None) -> Array:
     """Sums of the elements so far, of the flattened array if there is no axis."""
-    flat = axis is None or a.ndim == 0
-    return cumulative_sum(a.ravel(), axis=0) if flat else cumulative_sum(a, axis=axis)
+    a, axis = in_a_row(a, axis)
+    return cumulative_sum(a, axis=axis)
 
 
 def norm_rule(g: Array, x: Array, y: Array, axis: Axis, keepdims: bool) -> Array:
@@ -372,12 +379,13 @@ def prod(a: Array, axis: Axis = None, *, keepdims: bool = False) -> Array:
 @composite(np.cumprod)
 def cumprod(a: Array, axis: int | None = None) -> Array:
     """Products of the elements so far, by doubling steps: right also where factors are 0."""
-    y = wide(a).ravel() if axis is None else np.moveaxis(wide(a), axis, 0)
+    a, axis = in_a_row(wide(a), axis)
+    y = np.moveaxis(a, axis, 0) if axis else a
     step = 1
     while step < len(y):
         y = np.concatenate([y[:step], y[step:] * y[:-step]])
         step *= 2
-    return y if axis is None else np.moveaxis(y, 0, axis)
+    return np.moveaxis(y, 0, axis) if axis else y
 
 
 @composite(np.diff)
@@ -850,12 +858,13 @@ def take(a: Array, indices: Array, axis: int | None = None, *, mode: str = "rais
         raise TypeError(f"take: indices are integers, and these are {places.dtype}")
     if places.dtype != np.intp:
         places = places.astype(np.intp)
-    n = a.size if axis is None else a.shape[axis]
+    a, axis = in_a_row(a, axis)
+    n = a.shape[axis]
     if mode not in ("raise", "wrap", "clip"):
         raise ValueError(f"mode is 'raise', 'wrap' or 'clip', not {mode!r}")
     if mode != "raise":
         places = np.remainder(places, n) if mode == "wrap" else np.clip(places, 0, n - 1)
-    return a.ravel()[places] if axis is None else a[along(axis, a.ndim, places)]
+    return a[along(axis, a.ndim, places)]
 
 
 @composite(np.take_along_axis)

@@ -72,6 +72,10 @@ SAME: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "angle": (np.angle, np.array([NAN, -1.0, 0.0, INF])),
     "linspace of bytes": (lambda a: np.linspace(a, 1, 4), np.array(0, np.int8)),
     "sums so far of a number": (np.cumsum, np.array(3.0)),
+    "sums so far along its only axis": (lambda a: np.cumsum(a, -1), np.array(3.0)),
+    "products so far of a number": (lambda a: np.cumprod(a, 0), np.array(3.0)),
+    "elements of a number": (lambda a: np.take(a, [0, 0], axis=0), np.array(3.0)),
+    "the element of a number": (lambda a: np.take(a, 0, axis=-1), np.array(3.0)),
     "a mask that is a Tensor": (
         lambda a: np.sum(np.ones(3), where=a), np.array([True, False, True]),
     ),
@@ -94,6 +98,12 @@ def test_values_are_those_of_numpy(name: str) -> None:
     eps = 1e-3 if np.asarray(expected).dtype == np.float16 else 1e-6
     np.testing.assert_allclose(data, expected, rtol=eps, atol=0)
     assert np.asarray(data).dtype == np.asarray(expected).dtype
+
+
+@pytest.mark.parametrize("function", [np.cumsum, np.cumprod, lambda a, i: np.take(a, 0, i)])
+def test_a_number_has_one_axis_at_most(function: Any) -> None:
+    with pytest.raises(np.exceptions.AxisError):
+        function(ag.Tensor(3.0), 1)
 
 
 #: Gradients that overflow or vanish on the way, and not at the end.
