@@ -149,6 +149,16 @@ def test_a_wrong_element_beside_a_huge_one_is_not_called_right(factor: float) ->
     assert finding.verdict in ("wrong", "noisy")
 
 
+@pytest.mark.parametrize("offset", [1.0, 1e4])
+@pytest.mark.parametrize("size", [1e-3, 1.0, 100.0])
+def test_five_per_cent_are_not_called_right_in_float32(offset: float, size: float) -> None:
+    off = through(lambda g: g * g.dtype.type(1.05))
+    x = (np.array([0.3, -1.2, 2.0, 0.7, -0.4]) * size).astype(np.float32)
+    for f in (np.abs, np.square, lambda x: np.exp(x / 100), lambda x: np.sqrt(1 + x * x)):
+        cost = lambda x, f=f: np.float32(offset) + np.sum(f(off(x)))  # noqa: E731
+        assert only(cost, x).verdict in ("wrong", "noisy")
+
+
 def test_a_step_that_is_larger_than_x_is_no_jump() -> None:
     assert only(lambda x: np.sum(np.log(x)), np.array([1e-100])).verdict != "jump"
 

@@ -501,6 +501,8 @@ class _Judge:
         """Whether differences that are known well are not what autodiff says, but for rounding."""
         size = max(abs(probe.slope), abs(probe.numerical))
         rounding = 1e3 * self.scalar.precision * self.steep
+        if size > 0.01 * self.steep and not probe.kink:  # a number that a reader compares
+            return probe.off > max(0.01 * size, rounding)
         return probe.off > max(0.01 * size, 10 * probe.defect.error, rounding)
 
     def place(self, probe: _Probe) -> str:
