@@ -98,10 +98,14 @@ def constant(g: Any, tensors: Sequence[Tensor]) -> Any:
 
 
 def pulled_back(
-    y: Tensor, tensors: Sequence[Tensor], gradient: Any, create_graph: bool
+    y: Tensor,
+    tensors: Sequence[Tensor],
+    gradient: Any,
+    create_graph: bool,
+    order: list[Node] | None = None,
 ) -> list[Tensor | None]:
     """The gradients of ``y``; None for a tensor that it was not computed from."""
-    order, targets = newest_first(history(y)), {history(tensor) for tensor in tensors}
+    order, targets = order or newest_first(history(y)), {history(tensor) for tensor in tensors}
     found = backpropagate(y, leading_to(targets, order), targets, gradient, create_graph)
     return [found.get(history(tensor)) for tensor in tensors]
 
@@ -219,13 +223,8 @@ class Evaluation:
             raise TypeError(f"the function returned {self.y!r}, which holds no number")
         self.structure = variables[argnums] if isinstance(argnums, int) else (*variables.values(),)
         self.variables: list[Tensor] = list(leaves(self.structure))
-        older = [
-            node
-            for y in self.values
-            if y._node is not None
-            for node in newest_first(y._node)
-            if node.serial < begun
-        ]
+        self.behind = [newest_first(y._node) for y in self.values if y._node is not None]
+        older = [node for order in self.behind for node in order if node.serial < begun]
         self.recorded = bool(older) and any(map(is_of_interest, older))
 
     def pulled(
@@ -233,15 +232,16 @@ class Evaluation:
     ) -> list[Tensor | None]:
         """The gradients of some values by the variables; None where nothing depends on one."""
         root, seed = values[0], cotangents[0]
+        order = self.behind[0] if self.behind and root is self.values[0] else None
         if len(values) > 1:
             with listen(recording=True):
                 pairs = zip(values, cotangents, strict=True)
                 parts = [np.sum(y * cotangent_of(y, g)) for y, g in pairs]
-                root, seed = functools.reduce(np.add, parts), None
+                root, seed, order = functools.reduce(np.add, parts), None, None
         if root._node is None:
             cotangent_of(root, seed)  # complains of the same things
             return [None] * len(self.variables)
-        return pulled_back(root, self.variables, seed, create_graph)
+        return pulled_back(root, self.variables, seed, create_graph, order)
 
     def gradients(self, values: Sequence[Tensor], cotangents: Sequence[Any]) -> Any:
         """The gradients in the structure of the arguments; zeros where nothing depends on them."""
