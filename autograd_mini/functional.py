@@ -207,6 +207,8 @@ class Evaluation:
         for number in numbers:
             if not -len(args) <= number < len(args):
                 raise ValueError(f"argnums names argument {number}, but there are {len(args)}")
+        if len({number % len(args) for number in numbers}) < len(numbers):
+            raise ValueError(f"argnums {argnums} names an argument twice")
         self.given = [leaf for number in numbers for leaf in leaves(args[number])]
         begun = next_serial()
         with listen(recording=True):

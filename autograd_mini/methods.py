@@ -47,8 +47,8 @@ class Methods(Operand):
         return implementations[np.ravel](self)
 
     def flatten(self) -> Self:
-        """``np.ravel``, by the name of the method that copies: no op here shares what it makes."""
-        return implementations[np.ravel](self)
+        """``np.ravel``, in memory of its own."""
+        return implementations[np.copy](implementations[np.ravel](self))
 
     def squeeze(self, axis: Axis = None) -> Self:
         """``np.squeeze``: without axes of length 1."""
@@ -105,6 +105,12 @@ class Methods(Operand):
     # -- numbers --
 
     item: Callable[[], Any]
+    _read: Callable[[str], Any]
+
+    def tolist(self) -> Any:
+        """The elements as nested lists of Python numbers."""
+        refuse_varied(self)
+        return self._read("list").tolist()
 
     def __float__(self) -> float:
         refuse_numpy(self)
@@ -112,6 +118,7 @@ class Methods(Operand):
         return float(self.item())
 
     def __int__(self) -> int:
+        refuse_varied(self)
         return int(self.item())
 
     # -- along axes --

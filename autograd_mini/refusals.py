@@ -18,7 +18,8 @@ def described(operand: Any) -> str:
     if shape is None:
         return repr(operand)
     name = getattr(operand, "name", None)
-    return f"{name + ' of ' if name else ''}shape {shape} {operand.dtype}"
+    kind = getattr(operand, "dtype", type(operand).__name__)  # a DataFrame has one a column
+    return f"{name + ' of ' if name else ''}shape {shape} {kind}"
 
 
 def name_of(function: Any) -> str:
@@ -122,9 +123,9 @@ def refuse_varied(tensor: Any) -> None:
     """Raise if a Tensor depends on what a function is just being differentiated by."""
     if in_progress and tensor._node and not in_progress.isdisjoint(newest_first(tensor._node)):
         raise TypeError(
-            f"float() of {described(tensor)}, by which this function is being differentiated, "
-            f"would be a constant: leave it a Tensor, and write np.sqrt(t) for math.sqrt(t). If a "
-            f"constant is meant, write t.detach()"
+            f"a number taken out of {described(tensor)}, by which this function is being "
+            f"differentiated, would be a constant: leave it a Tensor, and write np.sqrt(t) for "
+            f"math.sqrt(t). If a constant is meant, write t.detach()"
         )
 
 

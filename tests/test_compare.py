@@ -749,3 +749,17 @@ def test_a_missing_keepdims_is_told_from_the_wrong_gradient_that_was_summed(v: L
     report = v.compare({**hand, "db1": hand["db1"].ravel()})
     assert report.lines[-1].name == "db1"
     assert report.lines[-1].causes == ("rank-1 array",)
+
+
+# ---- autodiff itself ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("factor", [2.0, 3.0])
+def test_nothing_is_right_where_autodiff_itself_is_wrong(factor: float) -> None:
+    bad = ag.elementwise(lambda x: x**3, "$x", name="bad", x=lambda g, x: g * 2 * x**2)
+    x = ag.Tensor([1.0, 2.0], requires_grad=True, name="x")
+    report = ag.compare(np.sum(bad(x)), {"dx": factor * x.data**2})
+    assert not report
+    assert report.doubtful == ["dx"]
+    assert "autodiff itself is wrong at dx" in str(report)
+    assert "gradcheck" in str(report)

@@ -398,3 +398,25 @@ def test_a_derivative_in_a_class_is_a_method():
         steepness = ag.grad(lambda self, x: self * x**2)
 
     assert Curve(2.0).steepness(3.0) == Curve.steepness(Curve(2.0), 3.0) == 9.0
+
+
+@pytest.mark.parametrize("number", [int, lambda t: t.item(), lambda t: t.tolist()])
+def test_numbers_are_taken_out_in_no_other_way_either(number):
+    with pytest.raises(TypeError, match="would be a constant"):
+        ag.grad(lambda x: number(np.sum(x)) * np.sum(x))(np.ones(2))
+
+
+@pytest.mark.parametrize("argnums", [(0, 0), (0, -1)])
+def test_an_argument_is_not_named_twice(argnums):
+    for derivative in (ag.grad, ag.jacobian, ag.hessian):
+        with pytest.raises(ValueError, match="names an argument twice"):
+            derivative(lambda x: np.sum(x**2), argnums)(np.ones(2))
+
+
+def test_flatten_has_memory_of_its_own():
+    W = ag.Tensor(np.ones((2, 2)), requires_grad=True)
+    before = W.flatten()
+    with ag.no_grad():
+        W -= 0.5
+    assert before.data.tolist() == [1.0] * 4
+    assert not np.shares_memory(before.data, W.data)

@@ -24,6 +24,8 @@ __all__ = ["Comparison", "Line", "compare"]
 
 # ---- what is compared with what -----------------------------------------------------------------
 
+DOUBTFUL = 0.05  # from there on differences say that autodiff is wrong
+
 
 def checked_cost(J: Any) -> None:
     """Raise unless something is a cost that can be differentiated."""
@@ -218,7 +220,16 @@ class Comparison(Linked, Report):
     @property
     def ok(self) -> bool:  # type: ignore[override]
         """Whether all hand gradients are right."""
-        return self.first_wrong is None
+        return self.first_wrong is None and not self.doubtful
+
+    @property
+    def doubtful(self) -> list[str]:
+        """The lines at which autodiff itself is not what the cost says, away from kinks."""
+        return [
+            line.name
+            for line, off in self._numerical.items()
+            if off is not None and not off <= DOUBTFUL and len(line.truths) == 1
+        ]
 
     @property
     def first_wrong(self) -> str | None:
@@ -228,6 +239,8 @@ class Comparison(Linked, Report):
     @property
     def title(self) -> str:  # type: ignore[override]
         """Right or wrong, and where."""
+        if self.doubtful:
+            return f"There is no verdict: autodiff itself is wrong at {listed(self.doubtful)}."
         if self.ok:
             n = len(self.lines)
             return f"All {n} gradients are right." if n > 1 else f"{self.lines[0].name} is right."
@@ -292,6 +305,12 @@ class Comparison(Linked, Report):
     def notes(self) -> list[str]:  # type: ignore[override]
         """What is wrong, in words."""
         notes = []
+        if self.doubtful:
+            notes.append(
+                f"{listed(self.doubtful)}: the numerical derivative of the cost is another than "
+                f"autodiff has, and nothing can be judged by that. The rule of an op on the way is "
+                f"wrong, or the cost jumps here: ag.check.gradcheck tells which."
+            )
         common = self._common_factor() if self.hint >= 2 else None
         if common is not None:
             notes.append(

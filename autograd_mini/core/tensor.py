@@ -29,6 +29,7 @@ from ..refusals import (
     refuse_masks_and_history,
     refuse_other_than_tensors,
     refuse_recorded,
+    refuse_varied,
     without_gradient,
 )
 from .graph import Array, Node, gone_backward, listen, listening, newest_first, sweep, tell, writes
@@ -512,12 +513,9 @@ class Tensor(Methods):
 
     def item(self) -> Any:
         """The only element, as a Python number."""
+        refuse_varied(self)
         array = self._read("number")
         return array.item() if isinstance(array, ndarray) else float(array)
-
-    def tolist(self) -> Any:
-        """The elements as nested lists of Python numbers."""
-        return self._read("list").tolist()
 
     def numpy(self) -> Any:
         """The array of a tensor without history; shares memory."""
