@@ -228,7 +228,10 @@ class Comparison(Linked, Report):
         return [
             line.name
             for line, off in self._numerical.items()
-            if off is not None and not off <= DOUBTFUL and len(line.truths) == 1
+            if off is not None
+            and not off <= DOUBTFUL
+            and len(line.truths) == 1
+            and line.true.dtype == np.float64  # differences of less are too rough to doubt by
         ]
 
     @property
