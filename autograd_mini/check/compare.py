@@ -216,6 +216,13 @@ class Comparison(Linked, Report):
             line: numerical_agreement(derivation.replay, line.value, line.true)
             for line in self.lines
         }
+        after = derivation.replay.after
+        self._smooth = {  # where the numerical derivative is exact, and no step crosses a kink
+            line
+            for line in self.lines
+            if all(call.primitive.analytic for call in after(line.value))
+            and line.true.dtype == np.asarray(line.hand).dtype == np.float64
+        }
 
     @property
     def ok(self) -> bool:  # type: ignore[override]
@@ -228,10 +235,7 @@ class Comparison(Linked, Report):
         return [
             line.name
             for line, off in self._numerical.items()
-            if off is not None
-            and not off <= DOUBTFUL
-            and len(line.truths) == 1
-            and line.true.dtype == np.float64  # differences of less are too rough to doubt by
+            if off is not None and not off <= DOUBTFUL and line in self._smooth
         ]
 
     @property
