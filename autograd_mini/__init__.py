@@ -10,6 +10,7 @@ import numpy as np
 
 from . import activations, linalg, numpy_functions, numpy_options, numpy_statistics
 from .activations import leaky_relu, log_softmax, logsumexp, relu, sigmoid, softmax, softplus
+from .compile import compile
 from .core import ops
 from .core.graph import no_grad
 from .core.primitive import Primitive, composite, elementwise, implementations, primitive
@@ -18,7 +19,6 @@ from .draw import Drawing, draw
 from .explain import explain, source
 from .explore import explore
 from .functional import grad, gradients, hessian, hvp, jacobian, jvp, value_and_grad, vjp
-from .program import compile
 from .signatures import AlongAxes, Joining, OfOne, OfTwo
 from .trace import Trace, debug, trace
 

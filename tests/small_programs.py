@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import autograd_mini as ag
+from autograd_mini.formulas import Symbol, operands_first
 from autograd_mini.nn import functional as F  # noqa: N812
-from autograd_mini.symbols import Symbol, operands_first
 
 Array = Any
 Names = dict[str, Any]

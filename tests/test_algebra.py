@@ -11,9 +11,9 @@ import pytest
 
 import autograd_mini as ag
 from autograd_mini.core import ops
-from autograd_mini.symbols import Symbol, named
-from autograd_mini.symbols.algebra import Assumption, Forms, divided, times
-from autograd_mini.symbols.lemmas import DEFINITIONS, LEMMAS, assumed, axis_of_ones, one_hot
+from autograd_mini.formulas import Symbol, named
+from autograd_mini.formulas.algebra import Assumption, Forms, divided, times
+from autograd_mini.formulas.lemmas import DEFINITIONS, LEMMAS, assumed, axis_of_ones, one_hot
 
 RNG = np.random.default_rng(15)
 A, B, C = (named(name, RNG.uniform(0.2, 0.8, (3, 4))) for name in "ABC")

@@ -44,7 +44,7 @@ from autograd_mini.check.site import (
 )
 from autograd_mini.check.slopes import FULL, numerical_agreement
 from autograd_mini.check.wording import formula, text_of, tidy
-from autograd_mini.symbols import digits, number, printable
+from autograd_mini.formulas import digits, number, printable
 from autograd_mini.trace import Trace, Value
 
 Array = Any

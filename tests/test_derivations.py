@@ -12,7 +12,7 @@ import pytest
 from small_programs import program, run_at, well_conditioned, wrong_lines
 
 import autograd_mini as ag
-from autograd_mini.symbols import write
+from autograd_mini.formulas import write
 
 
 @pytest.mark.parametrize("block", range(10))

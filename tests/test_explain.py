@@ -26,7 +26,7 @@ import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.explain import explain
 from autograd_mini.explain.explanation import Explanation
-from autograd_mini.symbols import Symbol, write
+from autograd_mini.formulas import Symbol, write
 
 Array = Any
 

@@ -20,8 +20,8 @@ import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.core import tensor
 from autograd_mini.core.primitive import Primitive
-from autograd_mini.explain.literals import FUNCTION, identifier
-from autograd_mini.explain.program import Program, data_of
+from autograd_mini.program.literals import FUNCTION, identifier
+from autograd_mini.program.straight_line import Program, data_of
 
 Array = Any
 FUSED = nn.functional

@@ -55,13 +55,14 @@ HOUSE = [
     "numpy_options",
     "trace",
     "functional",
-    "symbols",
+    "formulas",
     "check",
     "exchange",
+    "program",
     "explain",
     "draw",
     "explore",
-    "program",
+    "compile",
     "nn",
     "optim",
     "data",
@@ -181,7 +182,7 @@ def test_the_core_imports_nothing_but_python_and_numpy() -> None:
 CIRCLES = {  # between the files of these folders, which a later redesign is to end
     frozenset({"explain", "explain.examples", "explain.lecture"}),
     frozenset(
-        f"symbols.{name}" for name in ("expressions", "fitting", "rules", "subscripts", "writer")
+        f"formulas.{name}" for name in ("expressions", "fitting", "rules", "subscripts", "writer")
     ),
 }
 
@@ -449,7 +450,7 @@ def test_a_new_op_is_one_declaration_and_one_row(copy_of_all: Path) -> None:
     for name, text in (("autograd_mini/core/ops.py", SOFTSIGN), ("tests/cases.py", ROW)):
         with (copy_of_all / name).open("a") as file:
             file.write(text)
-    files = ["tests/test_ops.py", "tests/test_symbols.py", "tests/test_source.py"]
+    files = ["tests/test_ops.py", "tests/test_formulas.py", "tests/test_source.py"]
     words = "softsign or primitive or row or every or thousand or known_of_ops"
     last = outcome_of_tests(
         copy_of_all, "tests/test_structure.py", *files, "-k", words, "-m", "not slow"
@@ -460,7 +461,7 @@ def test_a_new_op_is_one_declaration_and_one_row(copy_of_all: Path) -> None:
 @pytest.mark.slow
 def test_nobody_looks_for_the_local_variables_of_the_core(copy_of_all: Path) -> None:
     assert rename(copy_of_all / "autograd_mini" / "core") > 100
-    names = ("ops", "graph", "observers", "trace", "program", "functional", "modules", "gradcheck")
+    names = ("ops", "graph", "observers", "trace", "compile", "functional", "modules", "gradcheck")
     outcome_of_tests(
         copy_of_all, *[f"tests/test_{name}.py" for name in names], "-x", "-m", "not slow"
     )

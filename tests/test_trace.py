@@ -749,7 +749,7 @@ def test_a_run_that_failed_says_so_when_there_is_nothing_to_differentiate():
     ],
 )
 def test_a_part_of_an_array_with_a_name_is_known_as_such(part, text):
-    from autograd_mini.symbols import named, write
+    from autograd_mini.formulas import named, write
 
     x = np.arange(12.0).reshape(4, 3)
     w = ag.Tensor(2.0, requires_grad=True)

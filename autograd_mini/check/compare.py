@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor
+from ..formulas import printable
 from ..refusals import described
-from ..symbols import printable
 from ..trace import Linked, Trace, Value, run_of, variables_around
 from .derivation import Derivation, Line
 from .judge import alike

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.tensor import unwrapped
-from ..symbols import printable
+from ..formulas import printable
 from ..trace import Trace, Value
 from .diagnosis import Explanation, explanations
 from .judge import Constants, Judge, alike, unlike

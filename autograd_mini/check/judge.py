@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ..symbols import number
+from ..formulas import number
 from .replay import Array
 
 FEW = 500

@@ -14,8 +14,8 @@ import numpy as np
 
 from ..core import ops
 from ..core.tensor import Tensor
+from ..formulas import printable
 from ..refusals import refuse_other_than_tensors
-from ..symbols import printable
 from ..trace import Pull, Trace, Value, array_of, variables_around
 from .replay import Array, Replay
 from .report import Report

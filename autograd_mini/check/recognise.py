@@ -15,9 +15,9 @@ import numpy as np
 
 from .. import activations
 from ..core.tensor import Tensor
-from ..symbols import definition_of, named, operands_first
-from ..symbols.algebra import Forms
-from ..symbols.lemmas import DEFINITIONS
+from ..formulas import definition_of, named, operands_first
+from ..formulas.algebra import Forms
+from ..formulas.lemmas import DEFINITIONS
 from ..trace import Call, Pull, Trace, Value
 from .replay import Replay
 from .site import ACTIVATIONS

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..core import ops
-from ..symbols import Symbol, gradient_value, named, number, share_of, symbol_of, write
+from ..formulas import Symbol, gradient_value, named, number, share_of, symbol_of, write
 from ..trace import Pull, Value
 
 DEEPEST = 8  # calls of calls that a text goes into

@@ -325,7 +325,7 @@ def elementwise(
     ...     lambda a, b: (a + b) / 2, r"\frac{$a + $b}{2}", "($a + $b) / 2", name="mean_of_two",
     ...     a=lambda g: g / 2, b=lambda g: g / 2,
     ... )
-    >>> from autograd_mini.symbols import named, write
+    >>> from autograd_mini.formulas import named, write
     >>> write(mean_of_two(named("A", np.ones(3)), named("B", np.ones(3))), "python")
     '(A + B) / 2'
     """

@@ -19,7 +19,7 @@ from .grouping import DECADES, MARKS, Item, Place
 from .reading import LONGEST_NAME, Reading, tensors_in
 
 if TYPE_CHECKING:
-    from ..symbols import Symbol
+    from ..formulas import Symbol
 
 WIDEST = 44  # characters of a line of a formula or message
 LONGEST_FORMULA = 2_000  # before it is cut
@@ -114,7 +114,7 @@ def static_text(static: Any) -> str:
 
 def formula_of(item: Item, reading: Reading) -> str:
     """The formula of a quantity, from those that have names."""
-    from ..symbols import definition_of, write
+    from ..formulas import definition_of, write
 
     assert item.value is not None
     symbols = reading.unknown | {
@@ -293,7 +293,7 @@ def operand_labels(item: Item) -> list[str]:
     """The number of each operand, where there are several and it matters which is which."""
     if len(item.calls) > 1 or len(item.uses) < 2:
         return [""] * len(item.uses)
-    from ..symbols import in_python
+    from ..formulas import in_python
 
     twice = len({use.item for use in item.uses}) < len(item.uses)
     alike = item.calls and in_python(item.calls[0].primitive) in COMMUTATIVE
@@ -309,7 +309,7 @@ def derivative_labels(item: Item, reading: Reading) -> list[str]:
     an operand that was stretched, it is written ``g``.  What has no name is called ``in`` and
     ``out``, as seen from the op.  An arrow by which no gradient comes back has no label.
     """
-    from ..symbols import Symbol, named
+    from ..formulas import Symbol, named
 
     if item.value is None or not item.calls:
         return [""] * len(item.uses)
@@ -329,7 +329,7 @@ def local_derivatives(
 
     If ``unit`` is one number for all elements of the value, only those of operands of its shape.
     """
-    from ..symbols import named, share_of
+    from ..formulas import named, share_of
 
     assert item.value is not None
     output = clean(item.name, LONGEST_NAME) or "out"
@@ -356,7 +356,7 @@ def local_derivatives(
 
 def operand_symbols(item: Item, reading: Reading) -> dict[Value, Symbol]:
     """What the formulas of an item's local derivatives have for its operands."""
-    from ..symbols import named
+    from ..formulas import named
 
     unnamed = [use for use in item.uses if not use.item.name]
     symbols = {}
@@ -377,7 +377,7 @@ def operand_symbols(item: Item, reading: Reading) -> dict[Value, Symbol]:
 
 def brief(value: Value, reading: Reading) -> Symbol | None:
     """The formula of an elementwise result, such as ``1 - a``, if it is no longer than a name."""
-    from ..symbols import definition_of, write
+    from ..formulas import definition_of, write
 
     if value.call is None or value.call.primitive.kind != "elementwise":
         return None
@@ -390,7 +390,7 @@ def brief(value: Value, reading: Reading) -> Symbol | None:
 
 def derivative_text(share: Symbol, with_number: bool) -> str:
     """A local derivative as a formula and, if it is one number, as that."""
-    from ..symbols import write
+    from ..formulas import write
 
     text = write(share, "text")
     if not with_number or np.size(share.array) != 1:

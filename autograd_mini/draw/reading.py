@@ -19,7 +19,7 @@ from .grouping import Item, Place, Use, common
 
 if TYPE_CHECKING:
     from ..check.compare import Comparison
-    from ..symbols import Symbol
+    from ..formulas import Symbol
 
 LONGEST_NAME = 60
 MOST_NAMES = 3  # of one gradient
@@ -67,7 +67,7 @@ class Reading:
     def called(self, value: Value) -> str:
         """The name of a value, or what it is of one that has a name; else nothing."""
         if value in self.derived:
-            from ..symbols import write
+            from ..formulas import write
 
             return write(self.symbol(value), "text")
         return self.names.get(value, "")
@@ -99,14 +99,14 @@ class Reading:
     @cached_property
     def unknown(self) -> dict[Value, Symbol]:
         """What formulas have for what came from outside and is not known: a question mark."""
-        from ..symbols import named
+        from ..formulas import named
 
         lost = (value for value in self.run.values if is_unknown(value))
         return {value: named("?", value.array) for value in lost if value not in self.names}
 
     def symbol(self, value: Value) -> Symbol:
         """What formulas have for a value that is called something."""
-        from ..symbols import named
+        from ..formulas import named
 
         if value in self.derived:
             function, source = self.derived[value]

@@ -78,9 +78,9 @@ def explain(
     dZ = A - Y
     dW = 1 / m * (dZ @ X.T)
     """
+    from ..program.straight_line import refuse_writes
     from .explanation import Explanation
     from .lines import Derivation
-    from .program import refuse_writes
 
     run = run_of(run, names, variables_around())
     try:
@@ -177,8 +177,8 @@ def source(
         dW = du1 @ X.T
         return J, {"W": dW}
     """
+    from ..program.straight_line import Program
     from .lecture import in_lecture_form
-    from .program import Program
 
     run = run_of(run, names, variables_around())
     if simplify:

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.primitive import Primitive, implementations
-from ..symbols import Symbol, in_python, named
+from ..formulas import Symbol, in_python, named
 from ..trace import Call, Derived, Pull, Trace, Value, complement, running, same
 
 ARITHMETIC = ("a + b", "a - b", "a * b", "a / b")

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..program.literals import parsed
+from ..program.straight_line import Examples, function_of
 from ..trace import Trace, Value
-from .literals import parsed
-from .program import Examples, function_of
 
 if TYPE_CHECKING:
     from .lecture import Form

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..check.replay import Array
-from ..symbols import Symbol, latex_name, operands_first, write
+from ..formulas import Symbol, latex_name, operands_first, write
 from ..text import clean, for_latex
 from ..trace import Linked, Value
 from .constants import Constant

@@ -13,16 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..core.primitive import Primitive
-from ..symbols import Symbol, gradient_value, operands_first, python_name, write
-from ..text import clean
-from ..trace import Trace, Value
-from . import explain
-from .constants import Constant
-from .examples import for_any_number, with_number_of_examples
-from .explanation import Explanation
-from .kernels import Kernels
-from .lines import Line
-from .literals import (
+from ..formulas import Symbol, gradient_value, operands_first, python_name, write
+from ..program.kernels import Kernels
+from ..program.literals import (
     LONGEST_LINE,
     Names,
     array_text,
@@ -33,7 +26,22 @@ from .literals import (
     number_text,
     parsed,
 )
-from .program import UNNAMED, Examples, data_of, function_of, is_given, refuse_writes, written_out
+from ..program.straight_line import (
+    UNNAMED,
+    Examples,
+    data_of,
+    function_of,
+    is_given,
+    refuse_writes,
+    written_out,
+)
+from ..text import clean
+from ..trace import Trace, Value
+from . import explain
+from .constants import Constant
+from .examples import for_any_number, with_number_of_examples
+from .explanation import Explanation
+from .lines import Line
 
 TOLERANCE = 1e-12  # of simplified lines, relative to the largest element
 

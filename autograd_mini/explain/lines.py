@@ -12,10 +12,10 @@ from ..check.recognise import with_known_functions
 from ..check.replay import Replay
 from ..core import ops
 from ..core.primitive import Primitive
-from ..symbols import BOOKKEEPING, Symbol, named, operands_first, share_of, total, write
-from ..symbols.algebra import Assumption, Forms, Quotient
-from ..symbols.expressions import again
-from ..symbols.lemmas import LEMMAS, assumed, axis_of_ones
+from ..formulas import BOOKKEEPING, Symbol, named, operands_first, share_of, total, write
+from ..formulas.algebra import Assumption, Forms, Quotient
+from ..formulas.expressions import again
+from ..formulas.lemmas import LEMMAS, assumed, axis_of_ones
 from ..trace import Call, Pull, Source, Trace, Value
 from .constants import ARITHMETIC, Constant, Spoken
 from .simplify import ONE, Algebra, Term

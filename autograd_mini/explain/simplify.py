@@ -15,8 +15,8 @@ import numpy as np
 
 from ..core import ops
 from ..core.primitive import Primitive
-from ..symbols import Symbol, operands_first
-from ..symbols.algebra import Forms, Monomial, Quotient
+from ..formulas import Symbol, operands_first
+from ..formulas.algebra import Forms, Monomial, Quotient
 from .constants import Constant
 
 # ---- constants and signs in front ---------------------------------------------------------------

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..check.replay import chosen
-from ..symbols import BOOKKEEPING
+from ..formulas import BOOKKEEPING
 from ..trace import Call, Pull, Value
 from .forms import ALL, ELEMENTWISE, OTHER, Read, Reads, form_of
 

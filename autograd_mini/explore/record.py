@@ -19,7 +19,7 @@ from ..check.compare import Comparison
 from ..check.replay import Array, Replay
 from ..draw.diagram import Box, Group, diagram
 from ..draw.layout import laid_out
-from ..symbols import Symbol, definition_of, gradient_value, named, share_of, write
+from ..formulas import Symbol, definition_of, gradient_value, named, share_of, write
 from ..text import clean
 from ..trace import Call, Pull, Scope, Trace, Value
 from .arrays import Data, array_data, places_shown

@@ -23,10 +23,10 @@ from ..activations import (
     softplus,
 )
 from ..border import as_array
+from ..compile.capture import capturing, check
 from ..core.graph import Array
 from ..core.ops import tanh
 from ..core.tensor import Tensor, unwrapped
-from ..program.capture import capturing, check
 from ..signatures import O
 from . import init, ops
 from .convolution import avg_pool2d, conv2d, max_pool2d

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from ..compile.capture import capturing
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, write
-from ..program.capture import capturing
 from .optimizers import POSITIVE, checked, listed, with_gradients
 
 

@@ -41,7 +41,7 @@ class Symbol(Operand):
     --------
     >>> import numpy as np
     >>> from autograd_mini.core import ops
-    >>> from autograd_mini.symbols import named, write
+    >>> from autograd_mini.formulas import named, write
     >>> W, x = named("W", np.ones((2, 3))), named("x", np.ones((3, 1)))
     >>> y = ops.tanh(ops.matrix_product(W, x))
     >>> write(y, "text"), y.shape

@@ -72,7 +72,7 @@ def write(
     --------
     >>> import numpy as np
     >>> from autograd_mini.core import ops
-    >>> from autograd_mini.symbols import named, write
+    >>> from autograd_mini.formulas import named, write
     >>> W2, dZ2, A1 = [named(name, np.ones((2, 2))) for name in ("W2", "dZ2", "A1")]
     >>> slope = ops.subtract(1, ops.square(A1))
     >>> dZ1 = ops.multiply(ops.matrix_product(ops.transpose(W2), dZ2), slope)

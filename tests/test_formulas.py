@@ -18,9 +18,7 @@ import autograd_mini as ag
 from autograd_mini import activations, numpy_functions
 from autograd_mini.core import ops
 from autograd_mini.core.primitive import implementations
-from autograd_mini.nn.convolution import convolution, max_pooling
-from autograd_mini.numpy_functions import contraction
-from autograd_mini.symbols import (
+from autograd_mini.formulas import (
     Symbol,
     definition_of,
     gradient_of,
@@ -31,6 +29,8 @@ from autograd_mini.symbols import (
     symbol_of,
     write,
 )
+from autograd_mini.nn.convolution import convolution, max_pooling
+from autograd_mini.numpy_functions import contraction
 from autograd_mini.trace import Trace, Value
 
 Array = Any

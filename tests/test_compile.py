@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 
 import autograd_mini as ag
 from autograd_mini import nn, optim
+from autograd_mini.compile import compiled as compiling
+from autograd_mini.compile import link
+from autograd_mini.compile.capture import Capture, ValueRead, array_of
+from autograd_mini.compile.link import Writer
+from autograd_mini.compile.passes import merged, needed, without_constants, written_at_once
 from autograd_mini.nn import functional
-from autograd_mini.program import compiled as compiling
-from autograd_mini.program.capture import Capture, ValueRead, array_of
-from autograd_mini.program.link import Writer
-from autograd_mini.program.passes import merged, needed, without_constants, written_at_once
 
 Array = Any
 FLOAT32 = np.float32
@@ -1198,7 +1199,7 @@ def test_the_program_of_a_step_can_be_read() -> None:
     assert lines[0] == "def predict(x):"
     assert lines[1] == "    # x: (4, 3) float64"
     assert lines[2].endswith("return np.tanh(x @ w)")
-    assert lines[2].startswith("    # test_program.py:")
+    assert lines[2].startswith("    # test_compile.py:")
     assert lines[3:] == ["    dot(x, w, b1)", "    tanh(b1, b2)", "    return None"]
     assert step.memory() == 64
 
@@ -1260,7 +1261,7 @@ def a_room_for_each(steps: Any, wanted: Any) -> Any:
 )
 def test_each_pass_changes_no_bit(without: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if without == "rooms":
-        monkeypatch.setattr("autograd_mini.program.link.rooms", a_room_for_each)
+        monkeypatch.setattr(link, "rooms", a_room_for_each)
     steps, inputs, wanted = captured(wasteful, normal(3))
     steps, wanted = all_passes(steps, wanted, without)
     program = Writer(steps, inputs, wanted).program

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
-from ..symbols import gradient_value, named, write
+from ..formulas import gradient_value, named, write
 from ..text import clean
 from ..trace import Call, Trace, Value, same
 from .kernels import Kernels, Put
