@@ -23,7 +23,6 @@ from autograd_mini.check.judge import (
     is_minus_one,
     unlike,
 )
-from autograd_mini.check.replay import Replay, chosen, flow
 from autograd_mini.check.rounding import kink_edits, rounding_errors, without_small_constants
 from autograd_mini.check.shapes import readings
 from autograd_mini.check.site import (
@@ -46,6 +45,7 @@ from autograd_mini.check.slopes import FULL, numerical_agreement
 from autograd_mini.check.wording import formula, text_of, tidy
 from autograd_mini.formulas import digits, number, printable
 from autograd_mini.trace import Trace, Value
+from autograd_mini.trace.replay import Replay, chosen, flow
 
 Array = Any
 Shape = tuple[int, ...]

@@ -12,10 +12,10 @@ from ..core.tensor import Tensor
 from ..formulas import printable
 from ..refusals import described
 from ..trace import Linked, Trace, Value, run_of, variables_around
+from ..trace.replay import Array
 from .derivation import Derivation, Line
 from .judge import alike
 from .mistakes import KINDS
-from .replay import Array
 from .report import Report, plain
 from .slopes import numerical_agreement
 

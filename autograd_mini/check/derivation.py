@@ -19,11 +19,11 @@ import numpy as np
 from ..core.tensor import unwrapped
 from ..formulas import printable
 from ..trace import Trace, Value
+from ..trace.replay import Array, Edits, Replay, true_gradient
 from .diagnosis import Explanation, explanations
 from .judge import Constants, Judge, alike, unlike
 from .mistakes import differences
 from .recognise import with_known_functions
-from .replay import Array, Edits, Replay, true_gradient
 from .rounding import kink_edits, rounding_errors, without_small_constants
 from .shapes import Reading, readings
 from .site import Candidate, Site

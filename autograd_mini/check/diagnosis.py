@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..trace.replay import NO_EDITS, Array, Edits, Place
 from .judge import Constants, Judge, alike, factor_causes, factor_sentence, is_minus_one
 from .mistakes import IN_CALLS, IN_SHARES, IN_VALUES, Row, Ways
-from .replay import NO_EDITS, Array, Edits, Place
 from .site import Site
 from .wording import text_of
 

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ..formulas import number
-from .replay import Array
+from ..trace.replay import Array
 
 FEW = 500
 

@@ -21,7 +21,7 @@ from .. import activations
 from ..core import ops
 from ..core.graph import unbroadcast
 from ..trace import Call, Pull, Value, array_of
-from .replay import Array, Edits
+from ..trace.replay import Array, Edits
 from .site import (
     ACTIVATIONS,
     Candidate,

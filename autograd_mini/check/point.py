@@ -17,7 +17,7 @@ from ..core.tensor import Tensor
 from ..formulas import printable
 from ..refusals import refuse_other_than_tensors
 from ..trace import Pull, Trace, Value, array_of, variables_around
-from .replay import Array, Replay
+from ..trace.replay import Array, Replay
 from .report import Report
 from .rounding import kink_edits
 from .site import is_unary

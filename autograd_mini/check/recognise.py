@@ -19,7 +19,7 @@ from ..formulas import definition_of, named, operands_first
 from ..formulas.algebra import Forms
 from ..formulas.lemmas import DEFINITIONS
 from ..trace import Call, Pull, Trace, Value
-from .replay import Replay
+from ..trace.replay import Replay
 from .site import ACTIVATIONS
 
 MOST_CALLS = 400  # of a run that is searched

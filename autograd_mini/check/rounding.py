@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core import ops
 from ..trace import Pull, Value, array_of
-from .replay import Array, Edits, Replay, chosen, true_gradient
+from ..trace.replay import Array, Edits, Replay, chosen, true_gradient
 
 SHAKE = 16  # units in the last place: enough above rounding to measure what becomes of it
 ROUNDS = 2

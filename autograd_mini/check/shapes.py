@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .replay import Array
+from ..trace.replay import Array
 
 KINDS = ("row", "column")
 

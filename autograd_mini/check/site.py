@@ -14,7 +14,7 @@ from .. import activations
 from ..core import ops
 from ..core.tensor import Tensor
 from ..trace import Call, Pull, Trace, Value
-from .replay import Array, Edits, Replay, flow
+from ..trace.replay import Array, Edits, Replay, flow
 
 Edit = Callable[..., Any]
 NEGLIGIBLE = 1e-4  # a tensor as small as that, beside another, is as good as 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..trace import Value
+from ..trace.replay import Array, Replay
 from .numerical import numerical_gradient
-from .replay import Array, Replay
 
 FULL = 64  # elements; above, projections on random directions
 DIRECTIONS = 3

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..check.replay import Array
 from ..formulas import Symbol, latex_name, operands_first, write
 from ..text import clean, for_latex
 from ..trace import Linked, Value
+from ..trace.replay import Array
 from .constants import Constant
 from .lines import Derivation, Line, Step
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..check.recognise import with_known_functions
-from ..check.replay import Replay
 from ..core import ops
 from ..core.primitive import Primitive
 from ..formulas import BOOKKEEPING, Symbol, named, operands_first, share_of, total, write
@@ -17,6 +16,7 @@ from ..formulas.algebra import Assumption, Forms, Quotient
 from ..formulas.expressions import again
 from ..formulas.lemmas import LEMMAS, assumed, axis_of_ones
 from ..trace import Call, Pull, Source, Trace, Value
+from ..trace.replay import Replay
 from .constants import ARITHMETIC, Constant, Spoken
 from .simplify import ONE, Algebra, Term
 

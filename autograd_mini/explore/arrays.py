@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..check.replay import Array
+from ..trace.replay import Array
 
 Data = dict[str, Any]
 HEAD = 16  # rows and columns that are shown of an array that is too large

@@ -12,9 +12,9 @@ from ..check.compare import Comparison, compared
 from ..check.derivation import Line
 from ..check.judge import alike
 from ..check.numerical import numerical_gradient
-from ..check.replay import Array, Replay
 from ..text import clean
 from ..trace import Trace, Value
+from ..trace.replay import Array, Replay
 from .arrays import Data, array_data, number, places_shown
 
 NUMERICAL = 64  # elements: the gradients of larger arrays are not computed numerically

@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..check.replay import chosen
 from ..formulas import BOOKKEEPING
 from ..trace import Call, Pull, Value
+from ..trace.replay import chosen
 from .forms import ALL, ELEMENTWISE, OTHER, Read, Reads, form_of
 
 Array = Any

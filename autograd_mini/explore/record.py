@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..check.compare import Comparison
-from ..check.replay import Array, Replay
 from ..draw.diagram import Box, Group, diagram
 from ..draw.layout import laid_out
 from ..formulas import Symbol, definition_of, gradient_value, named, share_of, write
 from ..text import clean
 from ..trace import Call, Pull, Scope, Trace, Value
+from ..trace.replay import Array, Replay
 from .arrays import Data, array_data, places_shown
 from .by_hand import compared_with, manual_data
 from .entries import reads_of_call, reads_of_share

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ..trace import Call, Pull, Trace, Value
+from .record import Trace
+from .values import Call, Pull, Value
 
 Array = Any
 Place = Call | Pull | Value
