@@ -89,7 +89,7 @@ def test_what_a_name_of_a_loop_would_take_away_is_not_taken() -> None:
             x2 = x2 * A
     run.name({"w": w, "A": A, "A1": A1, "x2": x2})
     names = [call.output.name for call in run.forward]
-    assert names == [None, "A_1", "x2_1", "A_2", "x2_2"]
+    assert names == ["A_1", "A_2", "x2_1", "A_3", "x2_2"]
     assert run["A1"].array == 3.0
 
 
@@ -102,9 +102,9 @@ def test_a_name_that_somebody_gave_stays() -> None:
             kept.append(A)
     first, second, third = kept
     run.name({"w": w, "first": first, "A": third})
-    assert [call.output.name for call in run.forward] == ["first", "A1", "A2"]
+    assert [call.output.name for call in run.forward] == ["first", "A2", "A3"]
     run.name({"second": second})
-    assert [call.output.name for call in run.forward] == ["first", "second", "A2"]
+    assert [call.output.name for call in run.forward] == ["first", "second", "A3"]
 
 
 def test_without_source_nothing_is_named() -> None:
@@ -125,3 +125,58 @@ def test_entries_of_nests_have_their_keys_and_places() -> None:
     run.name({"nest": nest, "J": J, "W9": W1})
     found = {value.name for value in run.values if value.kind == "parameter"}
     assert found == {"W9", "W2", "layers[1][0]", "layers[1][1][0]", "nest['two words']"}
+
+
+def test_variables_of_statements_in_functions_come_before_places_in_lists() -> None:
+    caches = []
+
+    def layer(A: Any, W: ag.Tensor, activation: str) -> Any:
+        Z = W @ A
+        A = ag.relu(Z) if activation == "relu" else ag.sigmoid(Z)
+        caches.append((Z, A))
+        return A
+
+    X = np.arange(6.0).reshape(2, 3) - 2.0
+    parameters = {f"W{i}": ag.Tensor(np.full((2, 2), 0.1 * i), requires_grad=True) for i in (1, 2)}
+    with ag.trace() as run:
+        AL = layer(layer(X, parameters["W1"], "relu"), parameters["W2"], "sigmoid")
+        J = np.sum(AL)
+    run.name(locals())
+    names = [call.output.name for call in run.forward]
+    assert names == ["Z1", "A1", "Z2", "AL", "J"]
+    assert [run.name(locals())[x].name for x in parameters.values()] == ["W1", "W2"]
+
+
+def test_what_a_variable_held_before_a_loop_has_the_number_0() -> None:
+    W = ag.Tensor(np.eye(2), requires_grad=True)
+    h = np.zeros(2)
+    H = np.zeros((2, 3))
+    with ag.trace() as run:
+        for _ in range(2):
+            H = np.tanh(W @ H)
+        J = np.sum(H)
+    run.name({"W": W, "H": H, "J": J})
+    assert [x.name for x in run.values if x.kind == "input"] == ["H0"]
+    with ag.trace() as run:
+        for _ in range(2):  # two different ones before it
+            for start in (np.zeros((2, 3)), np.ones((2, 3))):
+                H = start
+                H = np.tanh(W @ H)
+    run.name({"W": W, "H": H, "h": h})
+    assert "H0" not in {x.name for x in run.values}
+
+
+def test_the_variable_of_a_loop_is_no_name_for_the_last_part_of_what_it_goes_through() -> None:
+    w = ag.Tensor(np.ones(2), requires_grad=True)
+    xs, X = [np.ones(2), np.zeros(2)], np.arange(4.0).reshape(2, 2)
+    total: Any = 0.0
+    with ag.trace() as run:
+        for x, row in zip(xs, X, strict=True):
+            total = total + np.sum(w * x * row)
+    run.name(locals())
+    assert [run[x].name for x in xs] == ["xs[0]", "xs[1]"]
+    assert [x.derived.source.name for x in run.values if x.derived] == ["X", "X"]
+    for x in xs[1:]:  # a run of one turn only
+        with ag.trace() as run:
+            total = np.sum(w * x)
+        assert run.name(locals())[x].name == "x"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import linecache
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -86,6 +86,31 @@ def says(call: Call, function: Callable[[Any], Any], name: str) -> bool:
         if called == name.rpartition(".")[2]:
             return True
     return False
+
+
+def first_values(
+    calls: Iterable[Call], names: Mapping[Value, str], turned: Container[str]
+) -> dict[Value, str]:
+    """What variables of a loop held before its first turn: the ``h`` of ``np.tanh(W @ h)`` is h0.
+
+    The program's own operator takes the variable there, whose later values are h1, h2, ...
+    """
+    found: dict[str, set[Value]] = {}
+    for call in calls:
+        new = [x for x in call.arrays if x.kind == "input" and x not in names and not x.derived]
+        match running(call) if new and len(call.operands) == 2 else None:
+            case ast.BinOp(left=left, right=right):
+                for operand, value in zip((left, right), call.operands, strict=True):
+                    if isinstance(operand, ast.Name) and value in new:
+                        found.setdefault(operand.id, set()).add(value)
+    return {
+        value: f"{target}{between}0"
+        for target, (value, *others) in found.items()
+        for between in ("", "_")
+        if f"{target}{between}1" in turned
+        and not others
+        and f"{target}{between}0" not in names.values()
+    }
 
 
 def running(call: Call) -> ast.AST | None:

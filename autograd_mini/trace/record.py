@@ -16,9 +16,9 @@ from ..core.tensor import Tensor, backpropagate, history, unwrapped, wrap
 from ..refusals import described
 from .graphs import array_of, inferred, kept_arrays, operand_shape, written_since
 from .observer import Observer
-from .origins import VIEWED, derived_from_others, same, views
+from .origins import VIEWED, derived_from_others, first_values, same, views
 from .parcel import Linked
-from .targets import names_of_turns
+from .targets import names_of_turns, variables_of_loops
 from .values import NUMPY, PACKAGE, Call, Failure, Pull, Scope, Source, Value, called_from
 
 #: The attributes of a run that are the same in another process.
@@ -383,28 +383,44 @@ class Trace(Linked, Observer):
         of_array: dict[int, list[Value]] = {}
         for value in self.values:
             of_array.setdefault(id(value.live), []).append(value)
-        named = variables(names)
-        for name, thing in named:
+        placed: set[Value] = set()  # those that have the name of a place, which any other replaces
+
+        def call(name: str, thing: Any) -> None:
             found = self.find(thing)
+            is_place = name not in names and name.endswith("]")
             for value in of_array[id(found.live)] if found else ():
-                if value.name is None or value in self._provisional:
+                if value.name is None or value in self._provisional - placed:
                     value.name = name
-                    self._provisional.discard(value)
+                    (self._provisional.add if is_place else self._provisional.discard)(value)
+                    placed.update([value] * is_place)
             if found is None and isinstance(thing, int | float) and not isinstance(thing, bool):
                 self.numbers.setdefault(name, thing)
             for scope in self._modules.get(id(thing), ()):
                 scope.name = name
+
+        named = variables(names)
+        of_loops = variables_of_loops(self.forward) if names else set()
+        for name, thing in named:
+            if name not in of_loops:
+                call(name, thing)
         self._others += [
             Value(thing, "input", None, name)
             for name, thing in named
             if type(thing) is np.ndarray and thing.size <= VIEWED and self.find(thing) is None
         ]
-        given = {value: value.name for value in self.values if value.name}
-        for value, name in names_of_turns(self.forward, given).items() if names else ():
-            value.name = name
-            self._provisional.add(value)
         for value, derived in views(self.values, self._others).items():
             value.derived = derived
+        for name in of_loops.intersection(names):
+            part = self.find(names[name])
+            if part is None or not part.derived:  # no part of what the loop goes through
+                call(name, names[name])
+        certain = {x: x.name for x in self.values if x.name and x not in self._provisional}
+        turned = names_of_turns(self.forward, certain) if names else {}
+        before = {x: x.name for x in self.values if x.name} | turned
+        turned |= first_values(self.forward, before, {*turned.values()})
+        for value, name in turned.items():
+            value.name = name
+            self._provisional.add(value)
         given = {value: value.name for value in self.values if value.name}
         for value, derived in derived_from_others(self.forward, self.values, given).items():
             value.derived = derived

@@ -7,6 +7,7 @@ import functools
 import linecache
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from typing import NamedTuple
 
 from .values import Call, Place, Span, Value
 
@@ -32,29 +33,72 @@ def names_of_turns(calls: Sequence[Call], names: Mapping[Value, str]) -> dict[Va
     """Names for what a variable held in the turns of a loop, or calls of a function.
 
     What ``A = np.tanh(W @ A)`` gave are ``A1``, ``A2``, ..., and so goes on what is assigned to
-    ``A`` elsewhere; the variable itself has only the last.
+    ``A`` elsewhere; the variable itself has only the last.  What is assigned once keeps the name of
+    its variable as a `target`, for those who need a name.
     """
     held: dict[str, list[Value]] = {}
-    bound_anew = set()
+    of_statement: dict[tuple[Target, str], list[Value]] = {}
     for place, values in turns(calls).items():
-        if (target := target_at(place.span)) is not None:
-            held.setdefault(target, []).extend(values)
-            bound_anew |= {target} if len(values) > 1 else set()
+        span = place.span
+        if (target := target_at(span)) is not None:
+            held.setdefault(target.name, []).extend(values)
+            of_statement.setdefault((target, span.file), []).extend(values)
+    bound_anew = {target.name for (target, _), x in of_statement.items() if len(x) > 1}
     turn = {call.output: i for i, call in enumerate(calls)}
     found: dict[Value, str] = {}
-    for target in sorted(bound_anew):
-        mine = [value for value in held[target] if names.get(value, target) == target]
-        mine.sort(key=turn.__getitem__)
-        others = {name for value, name in {**names, **found}.items() if value not in mine}
-        numbered = [f"{target}{i}" for i in range(1, len(mine) + 1)]
-        if others.intersection(numbered) or target[-1:].isdigit():
-            numbered = [f"{target}_{i}" for i in range(1, len(mine) + 1)]
-        if len(mine) > 1 and not others.intersection(numbered):
-            found.update(zip(mine, numbered, strict=True))
+    for name, values in sorted(held.items()):
+        if name not in bound_anew:
+            if len(values) == 1:
+                values[0].target = name
+            continue
+        values.sort(key=turn.__getitem__)
+        mine = {x for x in values if names.get(x, name) == name}
+        others = {*names.values(), *found.values()} - {names.get(x) for x in mine}
+        between = "_" if name[-1:].isdigit() else ""
+        if others.intersection(f"{name}{between}{i}" for i in range(1, len(values) + 1)):
+            between = "_"
+        numbered = {x: f"{name}{between}{i}" for i, x in enumerate(values, 1) if x in mine}
+        if not others.intersection(numbered.values()):
+            found.update(numbered)
     return found
 
 
-def target_at(span: Span) -> str | None:
+def variables_of_loops(calls: Sequence[Call]) -> set[str]:
+    """The variables that loops of the program bind anew, of which a run has several turns."""
+    found: set[str] = set()
+    for place, values in turns(calls).items():
+        span = place.span
+        around = [
+            (first, names)
+            for first, last, names in loops_in("".join(linecache.getlines(span.file)))
+            if len(values) > 1 and first <= (span.first or 0) <= last
+        ]
+        found |= max(around, key=lambda loop: loop[0])[1] if around else set()
+    return found
+
+
+@functools.lru_cache(16)
+def loops_in(text: str) -> list[tuple[int, int, set[str]]]:
+    """The ``for`` loops of a module: their first and last lines, and the variables they bind."""
+    try:
+        tree = ast.parse(text)
+    except SyntaxError:
+        return []
+    return [
+        (x.lineno, x.end_lineno or 0, {y.id for y in ast.walk(x.target) if isinstance(y, ast.Name)})
+        for x in ast.walk(tree)
+        if isinstance(x, ast.For)
+    ]
+
+
+class Target(NamedTuple):
+    """The variable that a statement assigns to, and the line of it."""
+
+    name: str
+    line: int
+
+
+def target_at(span: Span) -> Target | None:
     """What the value of an expression of the user's program is assigned to, if to one variable."""
     lines = linecache.getlines(span.file)
     place = span.first, span.last, span.start, span.end
@@ -62,24 +106,36 @@ def target_at(span: Span) -> str | None:
 
 
 @functools.lru_cache(16)
-def targets_in(text: str) -> dict[tuple[int | None, ...], str]:
+def targets_in(text: str) -> dict[tuple[int | None, ...], Target]:
     """The targets of the assignments in a module, by the places of what is assigned."""
     try:
         tree = ast.parse(text)
     except SyntaxError:
         return {}
-    found: dict[tuple[int | None, ...], str] = {}
+    found: dict[tuple[int | None, ...], Target] = {}
     for node in ast.walk(tree):
         match node:
             case ast.Assign(targets=[target, *_], value=value):
-                name = called(target)
+                pairs = assigned(target, value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
-                name = called(target)
+                pairs = assigned(target, value)
             case _:
                 continue
-        if name is not None:
-            found[value.lineno, value.end_lineno, value.col_offset, value.end_col_offset] = name
+        for target, value in pairs:
+            if (name := called(target)) is not None:
+                place = value.lineno, value.end_lineno, value.col_offset, value.end_col_offset
+                found[place] = Target(name, node.lineno)
     return found
+
+
+def assigned(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what, of several at once each, and of a condition both cases."""
+    match target, value:
+        case ast.Tuple(elts=targets), ast.Tuple(elts=values) if len(targets) == len(values):
+            return [x for pair in zip(targets, values, strict=True) for x in assigned(*pair)]
+        case _, ast.IfExp(body=body, orelse=other):
+            return assigned(target, body) + assigned(target, other)
+    return [(target, value)]
 
 
 def called(target: ast.expr) -> str | None:

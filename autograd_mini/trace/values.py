@@ -138,6 +138,8 @@ class Value(Linked):
         What it held when it was used first.
     name : str or None
         The user's name for it.
+    target : str or None
+        The variable that its statement assigns to, perhaps of a function that has ended.
     kind : {"parameter", "input", "result"}
         A leaf that wants a gradient, another array from outside, or the result of a call.
     call : Call or None
@@ -167,6 +169,7 @@ class Value(Linked):
         self.kind = kind
         self.call = call
         self.name = name
+        self.target: str | None = None
         self.gradient: Value | None = None
         self.shares: list[Pull] = []
         self.additions: list[Call] = []
