@@ -848,3 +848,38 @@ def test_a_mean_over_windows_is_explained_too() -> None:
     run = ag.trace(lambda: np.sum(nn.functional.avg_pool2d(x, 2))).name({"x": x})
     for simplify in (False, True):
         assert_lines_are_right(run, simplify=simplify)
+
+
+def test_what_nobody_named_is_called_by_what_it_is() -> None:
+    rng = np.random.default_rng(0)
+    model = nn.Sequential(nn.Linear(3, 4, rng=rng), nn.Tanh(), nn.Linear(4, 2, rng=rng))
+    X, y = data(5, 3), np.array([0, 1, 1, 0, 1])
+    with ag.trace() as run:
+        J = nn.functional.cross_entropy(model(X), y)
+    run.name({"X": X, "y": y, "J": J})
+    names = [line.name for line in assert_lines_are_right(run, simplify=True).lines]
+    assert names[:4] == ["Z1", "A1", "Z2", "J"]
+    assert {"dZ2", "dZ1"} <= {*names}
+
+    W, V = tensors((4, 3), (4, 4))
+
+    def cost() -> Any:
+        H = np.square(np.tanh(W @ X.T))
+        return np.sum(np.square(V @ H) + H)
+
+    with ag.trace() as run:
+        J = cost()
+    run.name({"W": W, "V": V, "X": X, "J": J})
+    found = assert_lines_are_right(run, simplify=True)
+    assert "H = tanh(W X^T)^2" in str(found)  # called as in the program
+
+
+def test_a_gradient_that_goes_on_as_it_is_to_several_has_a_line_of_its_own() -> None:
+    W, U, b, h = tensors((3, 3), (3, 2), (3, 1), (3, 4))
+    x = data(2, 4)
+    with ag.trace() as run:
+        J = np.sum(np.tanh(W @ np.tanh(W @ h + U @ x + b)))
+    run.name({"W": W, "U": U, "b": b, "h": h, "x": x, "J": J})
+    found = formulas(assert_lines_are_right(run, simplify=True))
+    assert "dU = dZ1 x^T" in found
+    assert "db = sum(dZ1, axis=1, keepdims=True)" in found or "db = sum(dZ1, axis=1)" in found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -159,6 +159,8 @@ class Derivation:
         self.derived = spoken.derived | self.derived
         self.values.update(dict.fromkeys(source for _, source in self.derived.values()))
         self.functions = self._recognised()
+        self.of_modules = of_modules(self.calls)
+        self.linear = linear_parts(self.calls)
         self.must: set[Value] = set()  # values without a name that need one
         before = -1
         while len(self.must) > before:
@@ -239,13 +241,31 @@ class Derivation:
             self.called[value] = self.names.take("J")
         if value not in self.called:
             size, uses = self._size(formula), self._uses.get(value, 0)
-            shown = value in self.wanted or value in self.must
+            shown = value in self.wanted or value in self.must or value in self.of_modules
             if not shown and size <= LONGEST and (uses - 1) * size <= 4:
                 self.known[value] = formula
                 return
-            self.called[value] = self.names.fresh("u")
+            self.called[value] = self._new_name(value)
         self.lines.append(Line(self.called[value], formula, "forward", value, 1.0, steps))
         self._name(value)
+
+    def _new_name(self, value: Value) -> str:
+        """A name for what has none: the statement's variable, or by what it is.
+
+        A linear part is Z1, what becomes of it elementwise, as by an activation, A1, and all else
+        is u1.
+        """
+        if value.target:
+            return self.names.take(value.target)
+        if value in self.linear:
+            return self.names.fresh("Z")
+        call = value.call
+        operand, *others = call.operands if call else (None,)
+        alike = call is not None and call.primitive.kind in ("elementwise", "other")
+        if others or not alike or operand not in self.linear or operand.shape != value.shape:
+            return self.names.fresh("u")
+        name = self.called.get(operand, "")
+        return self.names.take(f"A{name[1:]}") if name[:1] == "Z" else self.names.fresh("A")
 
     def _enter_gradients(self) -> None:
         """All gradients, backward from the cost."""
@@ -280,7 +300,7 @@ class Derivation:
         """A gradient that has a name."""
         if value not in self.called:  # its value then needs one too
             self.must.add(value)
-            self.called[value] = self.names.fresh("u")
+            self.called[value] = self._new_name(value)
         assert value.gradient is not None
         scale = self.scales.setdefault(value, ONE)
         name = self.names.take(f"d{self.called[value]}")
@@ -309,7 +329,7 @@ class Derivation:
             into = [pull.call for pull in pulls]
             alone = len(into) == 1 and is_slope_or_part(into[0])
             return alone and size <= 2
-        return constant or (size <= LONGEST and (len(pulls) - 1) * size <= 4)
+        return constant or (size <= LONGEST and (self._spread[value] - 1) * size <= 4)
 
     # -- one gradient --
 
@@ -470,6 +490,12 @@ class Derivation:
             for x in call.operands:
                 if isinstance(x, Value):
                     self._uses[x] = self._uses.get(x, 0) + 1
+        self._spread: dict[Value, int] = {}  # how often a gradient is written, if it has no line
+        for value in self.values:
+            self._spread[value] = sum(
+                self._spread.get(pull.operand, 1) if not pull.calls and not pull.operand.name else 1
+                for pull in self._users.get(value, ())
+            )
         return found
 
     # -- small things --
@@ -501,6 +527,34 @@ class Derivation:
                 for formula in (line.symbol, *(step.symbol for step in line.steps)):
                     stack += [by_leaf[x] for x in operands_first(formula) if x in by_leaf]
         self.lines = [line for line in self.lines if id(line) in kept]
+
+
+def linear_parts(calls: Iterable[Call]) -> set[Value]:
+    """The products of a parameter and something, and those with something added."""
+    found: set[Value] = set()
+    for call in calls:
+        if call.primitive.python == "$a + $b":
+            linear = any(x in found and x.name is None for x in call.arrays)
+        else:
+            turned = [x.call for x in call.arrays if x.call]
+            turned = [x for x in turned if x.primitive.kind == "permutation"]
+            operands = [*call.arrays, *(x for call in turned for x in call.arrays)]
+            mixes = call.primitive.kind in ("product", "window", "other")
+            linear = mixes and any(x.kind == "parameter" for x in operands)
+        if linear and call.output.shape:
+            found.add(call.output)
+    return found
+
+
+def of_modules(calls: Sequence[Call]) -> set[Value]:
+    """What modules hand on to others, or to the loss."""
+    inside = {
+        call.output: call.scopes[-1]
+        for call in calls
+        if call.scopes and call.primitive.kind not in SHORT
+    }
+    arrays = [(call, x) for call in calls for x in call.arrays]
+    return {x for call, x in arrays if x in inside and inside[x] not in call.scopes}
 
 
 def is_slope_or_part(call: Call) -> bool:

@@ -421,8 +421,9 @@ class Trace(Linked, Observer):
         for value, name in turned.items():
             value.name = name
             self._provisional.add(value)
-        given = {value: value.name for value in self.values if value.name}
-        for value, derived in derived_from_others(self.forward, self.values, given).items():
+        values = [*self.values, *self._others]
+        given = {value: value.name for value in values if value.name}
+        for value, derived in derived_from_others(self.forward, values, given).items():
             value.derived = derived
         return self
 
