@@ -6,7 +6,7 @@ This module is imported with the package, and imports what it needs when it is n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..core.tensor import Tensor
 from ..trace import Trace, run_of, variables_around
@@ -24,6 +24,7 @@ def explain(
     names: Mapping[str, Any] | None = None,
     numbers: bool = False,
     simplify: bool = False,
+    detail: Literal["calls", "lines", "layers"] = "lines",
 ) -> Explanation:
     """The chain rule of a run, written out: one line for each quantity and for each gradient.
 
@@ -47,6 +48,10 @@ def explain(
     simplify : bool
         Whether to show each gradient in its simplest form only.  A constant such as the 1/m of a
         mean then comes last, with the gradients asked for; lines before it are m times theirs.
+    detail : {"calls", "lines", "layers"}
+        How much a line says: one call; what the program assigns to a variable, as in a lecture; or
+        what all layers or time steps have in common, ``Z[l] = W[l] A[l-1] + b[l]`` for a range
+        of l.
 
     Returns
     -------
@@ -58,6 +63,7 @@ def explain(
         If something in ``wrt`` does not occur in the run, or is the name of several things.
     ValueError
         If there is nothing to differentiate, or it does not depend on something in ``wrt``.
+        Or if there is no such ``detail``.
     TypeError
         If it is given neither a run nor a Tensor.
 
@@ -82,6 +88,8 @@ def explain(
     from .explanation import Explanation
     from .lines import Derivation
 
+    if detail not in ("calls", "lines", "layers"):
+        raise ValueError(f"detail is 'calls', 'lines' or 'layers', not {detail!r}")
     run = run_of(run, names, variables_around())
     try:
         cost, wanted = run.differentiated(wrt)
@@ -93,7 +101,8 @@ def explain(
     except ValueError:
         refuse_writes(run, run.forward)  # an update in the middle is the better reason
         raise
-    return Explanation(Derivation(run, cost, wanted, simplify), numbers)
+    derivation = Derivation(run, cost, wanted, simplify, each_call=detail == "calls")
+    return Explanation(derivation, numbers, in_general=detail == "layers")
 
 
 def source(

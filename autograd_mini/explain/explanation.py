@@ -14,9 +14,12 @@ from ..text import clean, for_latex
 from ..trace import Linked, Value
 from ..trace.replay import Array
 from .constants import Constant
+from .general import GeneralLine
+from .general import in_general as general_lines
 from .lines import Derivation, Line, Step
 
 SMALL = 9  # elements of an array that is shown in full
+WIDEST, NARROWEST = 120, 40  # columns of plain text, and of a formula in it
 
 
 class Explanation(Linked):
@@ -32,12 +35,20 @@ class Explanation(Linked):
         An ``aligned`` environment, for KaTeX, MathJax and LaTeX with amsmath.
     python : list of str
         The lines as code.
+    shown : list of Line
+        Those that the text has: with ``detail="layers"`` a `GeneralLine` for all that are the same
+        but for an index.
     simplified : bool
         Whether the lines are in their simplest form.
     """
 
-    def __init__(self, derivation: Derivation, numbers: bool) -> None:
+    def __init__(self, derivation: Derivation, numbers: bool, in_general: bool = False) -> None:
         self.lines: list[Line] = derivation.lines
+        self.shown, self._first = self.lines, dict[str, str]()
+        if in_general:
+            values = derivation.called.items()
+            parameters = {name for value, name in values if value.kind == "parameter"}
+            self.shown, self._first = general_lines(self.lines, parameters)
         self.simplified = derivation.simplify
         self._numbers = numbers
         self._derivation = derivation
@@ -102,7 +113,8 @@ class Explanation(Linked):
 
     def __str__(self) -> str:
         rows: list[tuple[str, str, str]] = []
-        for title, lines in (("forward", self.forward), ("backward", self.backward)):
+        for title in ("forward", "backward"):
+            lines = [line for line in self.shown if line.phase == title]
             if lines:
                 rows += [("", "", "")] * bool(rows) + [(title, "", "")]
             width = max((len(clean(line.name)) for line in lines), default=0)
@@ -117,12 +129,19 @@ class Explanation(Linked):
     def _rows(self, line: Line, width: int) -> Iterable[tuple[str, str, str]]:
         """One line with its other forms and its numbers."""
         start = f"  {clean(line.name):<{width}} = "
-        yield start + write(line.symbol, "text"), shape_of(line.shape), ""
+        size = size_of(line)
+        *rows, last = folded(write(line.symbol, "text"), WIDEST - len(start) - len(size) - 3)
+        for row in rows:
+            yield start + row, "", ""
+            start = " " * len(start)
+        yield start + last, size, ""
         indent = " " * (len(start) - 2) + "= "
         if not self.simplified:
             for step in line.steps:
-                yield indent + write(step.symbol, "text"), step.name, ""
-        if self._numbers:
+                *rows, last = folded(write(step.symbol, "text"), WIDEST - len(start))
+                yield from ((indent + row, "", "") for row in rows)
+                yield indent + last, step.name, ""
+        if self._numbers and not isinstance(line, GeneralLine):
             if is_of_numbers(line.symbol):
                 yield indent + write(line.symbol, "text", of_numbers), "", ""
             for row in in_rows(self._array(line)):
@@ -142,10 +161,13 @@ class Explanation(Linked):
         if not self.simplified:
             return []
         notes = [
-            f"{clean(line.name)}: {step.name}" for line in self.backward for step in line.steps
+            f"{clean(line.name)}: {step.name}"
+            for line in self.shown
+            if line.phase == "backward"
+            for step in line.steps
         ]
         scales: dict[Constant, list[Line]] = {}
-        for line in self.backward:
+        for line in self.shown:
             if line.scale != 1:
                 scales.setdefault(Constant.of(line.scale), []).append(line)
         for scale, lines in scales.items():
@@ -177,6 +199,7 @@ class Explanation(Linked):
             f"{shape_of(value.shape)}"
             for value, x in self._derivation.uniform.items()
         ]
+        found += [f"{name_of_first(name)} = {x}" for name, x in self._first.items()]
         called = self._derivation.called
         for line in self.backward:
             if line.name != f"d{called[line.value]}":
@@ -192,11 +215,11 @@ class Explanation(Linked):
         """The lines in LaTeX."""
         rows = []
         before = ""
-        for line in self.lines:
+        for line in self.shown:
             if line.phase != before:
                 rows.append(rf"\textbf{{{line.phase}}}")
                 before = line.phase
-            shape = r" \times ".join(map(str, line.shape)) or "1"
+            shape = size_of(line).replace(" x ", r" \times ").replace("..", r", \dots, ")
             formula = write(line.symbol, "latex")
             rows.append(f"{latex_name(line.name)} &= {formula} && {shape}")
             if not self.simplified:
@@ -204,10 +227,11 @@ class Explanation(Linked):
                     rows.append(
                         f"&= {write(step.symbol, 'latex')} && \\text{{{for_latex(step.name)}}}"
                     )
-            if self._numbers and is_of_numbers(line.symbol):
+            if not self._numbers or isinstance(line, GeneralLine):
+                continue
+            if is_of_numbers(line.symbol):
                 rows.append(f"&= {write(line.symbol, 'latex', of_numbers)}")
-            if self._numbers:
-                rows.append(f"&= {latex_array(self._array(line))}")
+            rows.append(f"&= {latex_array(self._array(line))}")
         rows += [rf"& \text{{{for_latex(note)}}}" for note in self._notes()]
         body = " \\\\\n".join(rows)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
@@ -249,6 +273,40 @@ def kind_of(value: Value) -> str:
 def shape_of(shape: tuple[int, ...]) -> str:
     """A shape in words."""
     return " x ".join(map(str, shape)) or "1"
+
+
+def folded(text: str, width: int) -> list[str]:
+    """A formula in rows of some width, broken where the fewest brackets are open."""
+    width = max(width, NARROWEST)
+    if len(text) <= width:
+        return [text]
+    depth, places = 0, list[tuple[int, int, int]]()  # brackets open, order of breaking, column
+    for i, character in enumerate(text):
+        depth += (character in "([") - (character in ")]")
+        for order, mark in enumerate((", ", " + ", " - ", " (.) ")):
+            if text.startswith(mark, i):
+                places.append((depth, order, -i - (mark == ", ")))
+    rows, start = [], 0
+    while len(text) - start > width:
+        fitting = [place for place in places if start + width // 3 < -place[2] <= start + width]
+        beyond = [-place[2] for place in places if -place[2] > start + width]
+        end = -min(fitting)[2] if fitting else min(beyond, default=len(text))
+        rows.append(text[start:end].strip())
+        start = end
+    return [*rows, text[start:].strip()] if start < len(text) else rows
+
+
+def size_of(line: Line) -> str:
+    """The shape of a line, and of a general one the range of its index."""
+    if not isinstance(line, GeneralLine):
+        return shape_of(line.shape)
+    index = f"{line.letter} = {line.indices[0]}..{line.indices[-1]}"
+    return f"{shape_of(line.shape)}, {index}" if line.of_one_shape else index
+
+
+def name_of_first(name: str) -> str:
+    """``A0`` as ``A[0]``."""
+    return re.sub(r"[._]?(\d+)$", r"[\1]", name)
 
 
 def summary(x: Array) -> str:

@@ -140,13 +140,18 @@ class Derivation:
         Whose gradients are asked for.
     simplify : bool
         Whether lines are in their simplest form, or as they were computed with that behind.
+    each_call : bool
+        Whether each call has a line, or only what has a name and what is too long without.
     """
 
-    def __init__(self, run: Trace, cost: Value, wanted: list[Value], simplify: bool) -> None:
+    def __init__(
+        self, run: Trace, cost: Value, wanted: list[Value], simplify: bool, each_call: bool = False
+    ) -> None:
         self.run = run
         self.cost = cost
         self.wanted = dict.fromkeys(wanted)
         self.simplify = simplify
+        self.each_call = each_call
         spoken = Spoken(run, run.calls_behind([cost]), reached(run, cost, wanted))
         self.words = spoken.symbols
         self.numbers = spoken.words.numbers
@@ -242,6 +247,7 @@ class Derivation:
         if value not in self.called:
             size, uses = self._size(formula), self._uses.get(value, 0)
             shown = value in self.wanted or value in self.must or value in self.of_modules
+            shown |= self.each_call and call.primitive.kind not in BOOKKEEPING
             if not shown and size <= LONGEST and (uses - 1) * size <= 4:
                 self.known[value] = formula
                 return
