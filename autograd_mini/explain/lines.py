@@ -55,11 +55,10 @@ class Step:
 
 
 class Leaf(NamedTuple):
-    """What a name in a formula stands for: a value, or its gradient divided by a constant."""
+    """What a name in a formula stands for: a value, or its gradient."""
 
     value: Value
     of: str  # "value" or "gradient"
-    scale: float = 1
 
 
 @dataclass(eq=False)
@@ -313,7 +312,7 @@ class Derivation:
         array = value.gradient.array
         leaf = named(name, array if scale == ONE else array / float(scale))
         self.gradients[value] = leaf
-        self.leaves[leaf] = Leaf(value, "gradient", float(scale))
+        self.leaves[leaf] = Leaf(value, "gradient")
         if self._divides(formula):  # what comes before may cancel it
             self.forms.define(leaf, formula)
             self.dividing.add(leaf)
@@ -460,28 +459,28 @@ class Derivation:
 
     def _call_of(self, atom: Symbol) -> tuple[Primitive | None, Symbol | None]:
         """What an atom was computed by, and its operand, where it has a name, too."""
+        made = self._made_by(atom)
+        operand = made.operands[0] if made and made.operands else None
+        known = self.known.get(operand) if isinstance(operand, Value) else operand
+        return made.primitive if made else None, known
+
+    def _made_by(self, atom: Symbol) -> Call | Symbol | None:
+        """The call that an atom is, or that its name stands for; None if it is from outside."""
         leaf = self.leaves.get(atom)
         if leaf is None or leaf.of != "value":
-            return atom.primitive, atom.operands[0] if atom.operands else None
+            return atom
         pull = self.functions.get(leaf.value)
-        call = pull.call if pull else leaf.value.call
-        operand = call.operands[0] if call and call.operands else None
-        known = self.known.get(operand) if isinstance(operand, Value) else None
-        return call.primitive if call else None, known
+        return pull.call if pull else leaf.value.call
 
     def _is_one(self, call: Symbol, atom: Symbol) -> frozenset[Assumption] | None:
         """What makes the sum of an atom 1: nothing, if its construction does; None if it is not."""
         axes = ops.normalized(call.statics["axis"], len(call.operands[0].shape))
         if len(axes) != 1 or atom.shape != call.operands[0].shape:
             return None
-        leaf = self.leaves.get(atom)
-        if leaf is not None and leaf.of != "value":
-            return None
-        pull = self.functions.get(leaf.value) if leaf else None
-        made: Call | Symbol | None = pull.call if pull else leaf.value.call if leaf else atom
+        made = self._made_by(atom)
         if made is not None:
             return frozenset() if axis_of_ones(made) == axes[0] else None
-        is_data = leaf is not None and leaf.value.kind == "input"
+        is_data = self.leaves[atom].value.kind == "input"
         return assumed(atom.array, axes[0], str(atom.name)) if is_data else None
 
     def _recognised(self) -> dict[Value, Pull]:
