@@ -6,7 +6,7 @@ import pytest
 import autograd_mini as ag
 from autograd_mini import nn
 from autograd_mini.core import ops
-from autograd_mini.trace import array_of
+from autograd_mini.trace import array_of, origins
 
 
 def network():
@@ -889,3 +889,20 @@ def test_arrays_made_of_the_data_are_known_by_memory_or_numbers():
     made = [value.derived for value in run.values if value.derived]
     assert [derived.source.name for derived in made] == ["S", "Y"]
     np.testing.assert_array_equal(made[1].function(Y), 1 - Y)
+
+
+def test_arrays_whose_first_elements_differ_are_not_computed_to_be_compared(monkeypatch):
+    sizes = []
+
+    def complement(x):
+        sizes.append(x.size)
+        return 1 - x
+
+    monkeypatch.setattr(origins, "COMPUTED", (complement,))
+    rng = np.random.default_rng(0)
+    w = ag.Tensor(np.ones(50), requires_grad=True)
+    named = {f"Y{i}": rng.random(50) for i in range(4)}
+    others = [rng.random(50) for _ in range(3)]
+    run = ag.trace(lambda: sum(np.sum(w * x) for x in [*named.values(), *others]))
+    run.name(named)
+    assert {*sizes} == {1}
