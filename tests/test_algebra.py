@@ -11,6 +11,7 @@ import pytest
 
 import autograd_mini as ag
 from autograd_mini.core import ops
+from autograd_mini.explain.constants import Constant
 from autograd_mini.formulas import Symbol, named
 from autograd_mini.formulas.algebra import Assumption, Forms, divided, times
 from autograd_mini.formulas.lemmas import DEFINITIONS, LEMMAS, assumed, axis_of_ones, one_hot
@@ -128,6 +129,13 @@ PAIRS: dict[str, tuple[Symbol, Symbol, bool]] = {
     "axes in front": (call(ops.reshape, ROW, shape=(4,)), ROW, True),
     "axes behind": (call(ops.reshape, COLUMN, shape=(3,)), COLUMN, False),
     "one element": (call(ops.reshape, NUMBER, shape=(1, 1)), NUMBER, True),
+    "an array of ones in another order": (
+        product(call(ops.transpose, over(A, A)), call(ops.transpose, B)),
+        call(ops.transpose, B),
+        True,
+    ),
+    "no power": (call(ops.power, A, 0), over(A, A), True),
+    "no power of nothing": (product(call(ops.power, call(ops.subtract, A, A), 0), B), B, True),
     "a repeated row": (
         product(call(ops.broadcast_to, ROW, shape=(3, 4)), A),
         product(A, ROW),
@@ -243,6 +251,9 @@ def test_probabilities_sum_to_one_by_construction_and_labels_by_assumption() -> 
     assert not forms.of(summed(p)).since
     assert forms.equal(summed(p), Symbol(1.0))
     assert not forms.equal(summed(B), Symbol(1.0))
+    # what sums to 1 along an axis does not along another, and other functions do nowhere
+    assert axis_of_ones(call(ag.softmax, A, axis=0)) == 0
+    assert axis_of_ones(call(ops.exp, A)) is axis_of_ones(A) is None
     # what needs an assumption is not mixed with what needs none
     assert not forms.equal(call(ops.log, product(A, summed(T))), call(ops.log, A))
 
@@ -265,6 +276,23 @@ def test_assumptions_are_said_in_words(array: Any, axis: int, text: str) -> None
 @pytest.mark.parametrize("array", [np.ones((2, 2)), np.zeros((0, 2)), np.array(["a"])])
 def test_what_is_not_true_of_data_is_not_assumed(array: Any) -> None:
     assert assumed(array, 0, "T") is None
+
+
+def test_numbers_of_a_program_are_powers_of_those_with_names() -> None:
+    lam, m, penalty = named("lam", np.array(0.7)), named("m", np.array(5)), Symbol(0.07)
+    constants = {penalty: Constant(Fraction(7, 10), 2, {m: -1, lam: 1})}
+    forms = Forms(constants, LEMMAS)
+    assert forms.equal(product(penalty, m, 2, A), product(lam, Symbol(0.7), A))
+    assert not forms.equal(product(penalty, m, 2, A), product(lam, A))
+
+
+def test_a_name_that_is_defined_is_looked_into() -> None:
+    forms, dA = Forms({}, LEMMAS), named("dA", ENTROPY.array)
+    difference = call(ops.subtract, A, B)
+    assert not forms.equal(product(dA, A, complement(A)), difference)
+    forms = Forms({}, LEMMAS)
+    forms.define(dA, ENTROPY)
+    assert forms.equal(product(dA, A, complement(A)), difference)
 
 
 # ---- polynomials --------------------------------------------------------------------------------

@@ -140,11 +140,21 @@ class Quotient(NamedTuple):
         a, b = [reduce(times, lacking(below, x.below), x.above) for x in (self, other)]
         return cancelled(plus(a, b), below, self.since | other.since)
 
+    def __neg__(self) -> Quotient:
+        return self._replace(above={monomial: -x for monomial, x in self.above.items()})
+
+    def __sub__(self, other: Quotient) -> Quotient:
+        return self + -other
+
+    def __pow__(self, power: int) -> Quotient:
+        base = self if power >= 0 else self.inverse()
+        return reduce(Quotient.__mul__, [base] * abs(power), constant(1))
+
     def inverse(self) -> Quotient:
         """One divided by it."""
         if not self.above:
             raise ZeroDivisionError
-        above = reduce(times, lacking(self.below, {}), constant(Fraction(1)).above)
+        above = reduce(times, lacking(self.below, {}), constant(1).above)
         below: dict[Factor, int]
         if len(self.above) == 1:
             ((monomial, c),) = self.above.items()
@@ -181,9 +191,9 @@ def cancelled(
     return Quotient(above, left, since)
 
 
-def constant(c: Fraction) -> Quotient:
+def constant(c: Fraction | int) -> Quotient:
     """A number."""
-    return Quotient({(): c} if c else {}, {})
+    return Quotient({(): Fraction(c)} if c else {}, {})
 
 
 def exact(x: Any) -> Fraction | None:
@@ -255,7 +265,7 @@ class Forms:
     def equal(self, a: Symbol, b: Symbol) -> bool:
         """Whether two expressions of one shape are equal at any numbers."""
         try:
-            return not (self.of(a) + self.of(b) * constant(Fraction(-1))).above
+            return not (self.of(a) - self.of(b)).above
         except TooLargeError:
             return False
 
@@ -270,16 +280,14 @@ class Forms:
         """A constant of the program; None for anything else."""
         if symbol in self._constants:
             c = self._constants[symbol]
-            found = self._literal(float(c.above), symbol) * constant(Fraction(1, c.below))
+            found = self._literal(float(c.above)) * constant(Fraction(1, c.below))
             for name, power in c.powers.items():
-                one = self._numeral(name, name)
-                factors = [one if power > 0 else one.inverse()] * abs(power)
-                found = reduce(Quotient.__mul__, factors, found)
+                found = found * self._numeral(name, name) ** power
             return found
         plain = symbol.primitive is None and symbol.name is None and np.ndim(symbol.array) == 0
-        return self._literal(symbol.array, symbol) if plain and symbol.dtype.kind in "iuf" else None
+        return self._literal(symbol.array) if plain and symbol.dtype.kind in "iuf" else None
 
-    def _literal(self, x: Any, symbol: Symbol) -> Quotient:
+    def _literal(self, x: Any) -> Quotient:
         """A number as it stands in the program, of which decimals are atoms."""
         value = np.asarray(x).item()
         fraction = exact(value)
@@ -304,11 +312,11 @@ class Forms:
         x = [self._forms[operand] for operand in symbol.operands]
         match symbol.python:
             case "-a":
-                return x[0] * constant(Fraction(-1))
+                return -x[0]
             case "a + b":
                 return x[0] + x[1]
             case "a - b":
-                return x[0] + x[1] * constant(Fraction(-1))
+                return x[0] - x[1]
             case "a * b":
                 return x[0] * x[1]
             case "a / b":
@@ -316,13 +324,11 @@ class Forms:
             case "np.reciprocal":
                 return x[0].inverse()
             case "a**2":
-                return x[0] * x[0]
+                return x[0] ** 2
             case "a**b" if (power := integer(x[1])) is not None and abs(power) < 8:
-                base = x[0] if power > 0 else x[0].inverse()
-                return reduce(Quotient.__mul__, [base] * abs(power), constant(Fraction(1)))
+                return x[0] ** power
             case "np.where":
-                chosen, not_chosen = x[0], constant(Fraction(1)) + x[0] * constant(Fraction(-1))
-                return chosen * x[1] + not_chosen * x[2]
+                return x[0] * x[1] + (constant(1) - x[0]) * x[2]
             case "a @ b":
                 return self._linear(symbol, 2)
         if symbol.kind in LINEAR or symbol.python == "np.sum":
@@ -344,7 +350,7 @@ class Forms:
         """A call that is linear in its first operands: term by term, what is constant outside."""
         first = [self._forms[x] for x in symbol.operands[:count]]
         rest = [self._forms[x] for x in symbol.operands[count:]]
-        total = constant(Fraction(0))
+        total = constant(0)
         terms: list[list[tuple[Quotient, Quotient]]] = [self._terms(symbol, x) for x in first]
         pairs = [[x] for x in terms[0]]
         for others in terms[1:]:
@@ -359,13 +365,13 @@ class Forms:
 
     def image(self, symbol: Symbol, operands: list[Quotient]) -> Quotient:
         """What a linear call makes of operands without constants."""
-        one = constant(Fraction(1))
+        one = constant(1)
         if operands[0].key == one.key and symbol.kind in LINEAR:
             return one
         if symbol.python == "np.sum":
             if operands[0].key == one.key:
                 count = symbol.operands[0].array.size // max(symbol.array.size, 1)
-                return constant(Fraction(count))
+                return constant(count)
             atom = self.single(operands[0])
             since = None if atom is None else self._is_one(symbol, atom)
             if since is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
-from functools import cache, reduce
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ Array = Any
 def exponential(forms: Forms, symbol: Symbol) -> Quotient:
     """exp(a + b) = exp(a) exp(b), exp(2 a) = exp(a)^2 and exp(-a) = 1 / exp(a)."""
     x = forms.of(symbol.operands[0])
-    found = constant(Fraction(1))
+    found = constant(1)
     for monomial, c in x.above.items():
         whole = c if c.denominator == 1 and abs(c) < 8 else Fraction(1 if c > 0 else -1)
         part = Quotient({monomial: c / whole}, x.below, x.since)
@@ -36,8 +36,7 @@ def exponential(forms: Forms, symbol: Symbol) -> Quotient:
         atoms = [forms.atoms[atom].shape for atom in (*[atom for atom, _ in monomial], *below)]
         like = Symbol(np.empty(np.broadcast_shapes(*atoms)), "exp", symbol.primitive)
         e = forms.opaque(like, [part])
-        powers = [e if whole > 0 else e.inverse()] * abs(int(whole))
-        found = reduce(Quotient.__mul__, powers, found)
+        found = found * e ** int(whole)
     return found
 
 
@@ -169,14 +168,14 @@ def replaced(
     """A form with others for its atoms, times a factor; None if one has no other."""
 
     def evaluated(polynomial: Any) -> Quotient | None:
-        total = constant(Fraction(0))
+        total = constant(0)
         for monomial, c in polynomial.items():
             term = constant(c)
             for atom, power in monomial:
                 other = by(forms.atoms[atom])
                 if other is None:
                     return None
-                term = reduce(Quotient.__mul__, [forms.of(other)] * power, term)
+                term = term * forms.of(other) ** power
             total = total + term
         return total
 
@@ -185,7 +184,7 @@ def replaced(
         other = evaluated(dict(below))
         if found is None or other is None or not other.above:
             return None
-        found = reduce(Quotient.__mul__, [other.inverse()] * power, found)
+        found = found * other.inverse() ** power
     return None if found is None else (found * factor)._replace(since=found.since | x.since)
 
 
