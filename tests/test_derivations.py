@@ -68,7 +68,7 @@ def test_a_number_made_of_data_without_a_name_is_no_constant() -> None:
     assert lines_of(run.name({"w": w})) == ["dw = c1 (1 - tanh(w)^2)"]
     assert "c1: data without a name, 1" in str(ag.explain(run))
     run = ag.trace(lambda: np.sqrt(2.0) * np.tanh(w))
-    assert lines_of(run.name({"w": w})) == ["dw = 1.41421 (1 - tanh(w)^2)"]
+    assert lines_of(run.name({"w": w})) == ["dw = sqrt(2) (1 - tanh(w)^2)"]
 
 
 def test_labels_that_are_all_alike_are_still_labels() -> None:
@@ -112,7 +112,7 @@ def test_no_constant_has_digits_that_nobody_wrote() -> None:
     assert "0.3 *" in products[0]
     assert "0.02" in products[1]
     assert "lam" in sums
-    assert "1 / 2.5066282746310002" in quotient
+    assert "1 / np.sqrt(2 * pi)" in quotient
     assert "-(2 / m)" in mean
 
     def entropy() -> Any:

@@ -496,11 +496,24 @@ def test_constants_are_products_and_quotients_of_what_the_program_names(kind: An
 def test_a_mean_divides_by_the_number_of_examples_and_by_nothing_else_that_is_equal() -> None:
     (W,) = tensors((3, 1))
     X = data(5, 3)
-    for names, name in (({"m": 5}, "m"), ({"k": 5}, "5"), ({"m": 5, "n": 5}, "5")):
+    for names, formula in (
+        ({"m": 5}, "sum(X W) / m"),
+        ({"k": 5}, "mean(X W)"),
+        ({"m": 5, "n": 5}, "mean(X W)"),
+    ):
         with ag.trace() as run:
             J = np.mean(X @ W)
         run.name({"X": X, "W": W, "J": J} | names)
-        assert formulas(explain(run), "forward") == [f"J = sum(X W) / {name}"]
+        assert formulas(explain(run), "forward") == [f"J = {formula}"]
+    for k, formula in ((5, "sum(X W) / 5"), (4, "sum(X W) / 4")):  # as the program has it
+        with ag.trace() as run:
+            J = np.sum(X @ W) / k
+        run.name({"X": X, "W": W, "J": J})
+        assert formulas(assert_lines_are_right(run), "forward") == [f"J = {formula}"]
+    with ag.trace() as run:
+        J = np.sum(np.square(X - np.mean(W * X.T, axis=0)[:, np.newaxis]))
+    found = assert_lines_are_right(run.name({"X": X, "W": W, "J": J}), simplify=True)
+    assert "mean(W (.) X^T, axis=0)" in str(found)
 
 
 def test_a_number_whose_line_cannot_be_read_has_no_name() -> None:

@@ -214,9 +214,29 @@ class Words:
                 self.constants[symbol] = -self.constants[size]
             case ast.BinOp(op=operation) if type(operation) in OPERATORS:
                 return self._combined(tree)
+            case ast.Attribute(ast.Name(id=library), "pi") if library in LIBRARIES:
+                if self.numbers.setdefault("pi", math.pi) != math.pi:
+                    return None
+                symbol = named("pi", np.asarray(math.pi))
+                self.constants[symbol] = Constant(1.0, 1, {symbol: 1})
+            case ast.Call(ast.Attribute(ast.Name(id=library), name), [argument], []) if (
+                library in LIBRARIES and isinstance(getattr(np, name, None), np.ufunc)
+            ):
+                return self._applied(getattr(np, name), self.read(argument))
             case _:
                 return None
         return symbol
+
+    def _applied(self, ufunc: np.ufunc, x: Symbol | None) -> Symbol | None:
+        """A function of an expression: ``np.sqrt(d)``."""
+        op = implementations.get(ufunc)
+        if x is None or not isinstance(op, Primitive):
+            return None
+        with np.errstate(all="ignore"):
+            value = ufunc(np.asarray(x.array).item())
+        symbol = Symbol(np.asarray(float(value)), None, op, (x,))
+        self.constants[symbol] = Constant(1.0, 1, {symbol: 1})
+        return symbol if math.isfinite(value) else None
 
     def _combined(self, tree: ast.BinOp) -> Symbol | None:
         """Two expressions combined."""
@@ -230,7 +250,7 @@ class Words:
             return None
         if not isinstance(value, int | float):
             return None
-        symbol = Symbol(value, None, implementations[ufunc], (a, b))
+        symbol = Symbol(np.asarray(value), None, implementations[ufunc], (a, b))
         x, y = self.constants[a], self.constants[b]
         if ufunc is np.multiply:
             self.constants[symbol] = x * y

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -10,12 +11,12 @@ import numpy as np
 
 from ..check.recognise import with_known_functions
 from ..core import ops
-from ..core.primitive import Primitive
+from ..core.primitive import Primitive, primitive
 from ..formulas import BOOKKEEPING, Symbol, named, operands_first, share_of, total, write
 from ..formulas.algebra import Assumption, Forms, Quotient
 from ..formulas.expressions import again
 from ..formulas.lemmas import LEMMAS, assumed, axis_of_ones
-from ..trace import Call, Pull, Source, Trace, Value
+from ..trace import Call, Pull, Source, Trace, Value, running
 from ..trace.replay import Replay
 from .constants import ARITHMETIC, Constant, Spoken
 from .simplify import ONE, Algebra, Term
@@ -229,7 +230,7 @@ class Derivation:
     def _enter_result(self, call: Call) -> None:
         """A result of the forward pass: a line of its own, or a part of others."""
         value = call.output
-        formula = tidy(again(call, self.known))
+        formula = as_mean(call, tidy(again(call, self.known)))
         steps = []
         if value in self.functions:
             pull = self.functions[value]
@@ -602,6 +603,25 @@ def tidy(formula: Symbol) -> Symbol:
         changed = operands != part.operands
         found[part] = Symbol(part.array, None, op, operands, statics) if changed else part
     return found[formula]
+
+
+@primitive(r"\mathrm{mean}($x)", kind="reduction")
+def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+    """What a sum divided by the number of its elements is called."""
+    return np.mean(x, axis=axis, keepdims=keepdims)
+
+
+def as_mean(call: Call, formula: Symbol) -> Symbol:
+    """A sum divided by how much was summed, as the mean that the program's own line asked for."""
+    if formula.python != "a / b" or formula.operands[0].python != "np.sum":
+        return formula
+    total, count = formula.operands
+    plain = count.primitive is None and count.name is None and not count.shape
+    if not plain or count.array != total.operands[0].array.size / max(total.array.size, 1):
+        return formula
+    if call.place is None or isinstance(running(call), ast.BinOp | ast.AugAssign):
+        return formula  # the program divides
+    return Symbol(formula.array, None, mean, total.operands, total.statics)
 
 
 def is_nothing(symbol: Symbol) -> bool:
