@@ -180,3 +180,30 @@ def test_the_variable_of_a_loop_is_no_name_for_the_last_part_of_what_it_goes_thr
         with ag.trace() as run:
             total = np.sum(w * x)
         assert run.name(locals())[x].name == "x"
+
+
+class Network:
+    """As homework has it."""
+
+    def __init__(self) -> None:
+        self.params = {"W1": ag.Tensor(np.ones((2, 2)), requires_grad=True)}
+        self.scale = np.full((2, 1), 3.0)
+        self._hidden = np.ones((2, 1))
+
+    def cost(self) -> Any:
+        return np.sum(np.tanh(self.params["W1"] @ self.scale) * self._hidden)
+
+
+OF_THE_MODULE = np.full((2, 2), 0.25)
+
+
+def test_attributes_of_objects_and_variables_of_the_module_are_names() -> None:
+    network = Network()
+    with ag.trace() as run:
+        J = network.cost()
+    run.name({"network": network, "J": J})
+    assert [x.name for x in run.values if x.kind != "result"] == ["W1", "scale", None]
+
+    w = ag.Tensor(np.eye(2), requires_grad=True)
+    J = np.sum(w * OF_THE_MODULE)
+    assert "J = sum(w (.) OF_THE_MODULE)" in str(ag.explain(J))

@@ -6,6 +6,7 @@ import copy
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ KEPT = (
 )
 
 
+NESTS = (dict, list, tuple)
 MOST_NESTS = 1000  # of dicts and lists that are looked into
 #: What IPython calls what cells were and gave.
 OF_CELLS = re.compile(r"_+|_i*\d*|_i+|In|Out")
@@ -41,22 +43,36 @@ def is_numbered(name: str | None, which: str) -> bool:
 def variables(names: Mapping[str, Any]) -> list[tuple[str, Any]]:
     """What variables are called, and what they hold, in the order in which names are taken.
 
-    An entry of a dict is called by its key, ``parameters["W1"]`` is W1, and one of a list by its
-    place: ``caches[2]``.
+    An entry of a dict is called by its key, ``parameters["W1"]`` is W1, an attribute by its name,
+    ``self.W1`` is W1, and what is in a list by its place: ``caches[2]``.
     """
     named = [(name, thing) for name, thing in names.items() if not OF_CELLS.fullmatch(name)]
     found = sorted(named, key=lambda pair: pair[0].startswith("_"))
     seen: set[int] = set()
     for name, thing in found:  # which grows
-        is_nest = isinstance(thing, dict | list | tuple)
-        if not is_nest or id(thing) in seen or len(seen) > MOST_NESTS:
-            continue
-        seen.add(id(thing))
-        for key, part in thing.items() if isinstance(thing, dict) else enumerate(thing):
-            if isinstance(part, dict | list | tuple | np.ndarray | Tensor):
-                is_name = isinstance(key, str) and key.isidentifier()
-                found.append((str(key) if is_name else f"{name}[{key!r}]", part))
+        parts = parts_of(thing) if id(thing) not in seen and len(seen) <= MOST_NESTS else ()
+        seen.update([id(thing)] * bool(parts))
+        for key, part in parts:
+            is_name = isinstance(key, str) and key.isidentifier()
+            found.append((str(key) if is_name else f"{name}[{key!r}]", part))
     return found
+
+
+def parts_of(thing: Any) -> list[tuple[Any, Any]]:
+    """What is in a dict, a list or an object of the user's own class, by keys, places, names.
+
+    What modules hold has names from them.
+    """
+    if isinstance(thing, dict):
+        parts = [*thing.items()]
+    elif isinstance(thing, list | tuple):
+        parts = [*enumerate(thing)]
+    elif isinstance(thing, type | ModuleType | FunctionType | Tensor | Linked | Observer):
+        return []
+    else:
+        attributes = {} if hasattr(thing, "state_dict") else getattr(thing, "__dict__", {})
+        parts = [(name, x) for name, x in attributes.items() if name[:1] != "_"]
+    return [(key, x) for key, x in parts if isinstance(x, (*NESTS, np.ndarray, Tensor))]
 
 
 class Trace(Linked, Observer):
@@ -647,8 +663,14 @@ def is_made_of_gradients(value: Value) -> bool:
 
 
 def variables_around() -> dict[str, Any]:
-    """The variables of the user's function that called the function which asks."""
-    return {**sys._getframe(2).f_locals}
+    """The variables of the user's function that called the function which asks.
+
+    Those of its module come last, as far as the function uses them.
+    """
+    frame = sys._getframe(2)
+    used = [name for name in frame.f_code.co_names if name in frame.f_globals]
+    of_module = {name: frame.f_globals[name] for name in used if name not in frame.f_locals}
+    return {**frame.f_locals, **of_module}
 
 
 def run_of(
