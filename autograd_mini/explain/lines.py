@@ -335,7 +335,10 @@ class Derivation:
             into = [pull.call for pull in pulls]
             alone = len(into) == 1 and is_slope_or_part(into[0])
             return alone and size <= 2
-        return constant or (size <= LONGEST and (self._spread[value] - 1) * size <= 4)
+        spread = self._spread[value]
+        if value in self.linear and spread > 2 and size:
+            return constant  # the delta of a layer has its name
+        return constant or (size <= LONGEST and (spread - 1) * size <= 4)
 
     # -- one gradient --
 
