@@ -849,10 +849,11 @@ def test_what_is_taken_out_is_the_number_of_examples_not_one_that_happens_to_fit
     run = ag.trace(lambda: np.sum((np.maximum(0, X @ W1 + b1) @ W2 - Y) ** 2) / 6)
     run.name({"W1": W1, "b1": b1, "W2": W2, "X": X, "Y": Y})
     assert gradients(run) == [
-        "du1 = 2 (u1 W2 - Y) W2^T",
-        "dW2 = (1 / 3) u1^T (u1 W2 - Y)",
-        "db1 = (1 / 6) sum(du1 (.) (u1 > 0), axis=0)",
-        "dW1 = (1 / 6) X^T (du1 (.) (u1 > 0))",
+        "du1 = 2 u1",
+        "dW2 = (1 / 6) relu(Z1)^T du1",
+        "dZ1 = (du1 W2^T) (.) (relu(Z1) > 0)",
+        "db1 = (1 / 6) sum(dZ1, axis=0)",
+        "dW1 = (1 / 6) X^T dZ1",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -264,7 +265,8 @@ class Derivation:
         if value.target:
             return self.names.take(value.target)
         if value in self.linear:
-            return self.names.fresh("Z")
+            number = self.linear[value]
+            return self.names.take(f"Z{number}") if number else self.names.fresh("Z")
         call = value.call
         operand, *others = call.operands if call else (None,)
         alike = call is not None and call.primitive.kind in ("elementwise", "other")
@@ -336,8 +338,9 @@ class Derivation:
             alone = len(into) == 1 and is_slope_or_part(into[0])
             return alone and size <= 2
         spread = self._spread[value]
-        if value in self.linear and spread > 2 and size:
-            return constant  # the delta of a layer has its name
+        is_delta = value in self.linear and (spread > 2 or is_affine(value))
+        if is_delta and size * (spread - 1) > 1:
+            return constant
         return constant or (size <= LONGEST and (spread - 1) * size <= 4)
 
     # -- one gradient --
@@ -538,10 +541,15 @@ class Derivation:
         self.lines = [line for line in self.lines if id(line) in kept]
 
 
-def linear_parts(calls: Iterable[Call]) -> set[Value]:
-    """The products of a parameter and something, and those with something added."""
-    found: set[Value] = set()
+def linear_parts(calls: Iterable[Call]) -> dict[Value, str]:
+    """The products of a parameter and something, and those with something added.
+
+    Each has the number of what is made of it: that of A2 = sigmoid(...) is 2.
+    """
+    found: dict[Value, str] = {}
     for call in calls:
+        if len(call.operands) == 1 and call.arrays[0] in found:
+            found[call.arrays[0]] = re.findall(r"\d*$", call.output.name or "")[0]
         if call.primitive.python == "$a + $b":
             linear = any(x in found and x.name is None for x in call.arrays)
         else:
@@ -551,8 +559,14 @@ def linear_parts(calls: Iterable[Call]) -> set[Value]:
             mixes = call.primitive.kind in ("product", "window", "other")
             linear = mixes and any(x.kind == "parameter" for x in operands)
         if linear and call.output.shape:
-            found.add(call.output)
+            found[call.output] = ""
     return found
+
+
+def is_affine(value: Value) -> bool:
+    """Whether a linear part has a bias."""
+    call = value.call
+    return call is not None and (call.primitive.kind == "elementwise" or len(call.operands) > 2)
 
 
 def of_modules(calls: Sequence[Call]) -> set[Value]:
