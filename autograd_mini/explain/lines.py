@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -622,10 +623,14 @@ def tidy(formula: Symbol) -> Symbol:
     return found[formula]
 
 
-@primitive(r"\mathrm{mean}($x)", kind="reduction")
-def mean(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
-    """What a sum divided by the number of its elements is called."""
-    return np.mean(x, axis=axis, keepdims=keepdims)
+@functools.cache
+def mean() -> Primitive:
+    """What formulas call a sum divided by the number of its elements; no op of the engine."""
+
+    def kernel(x: Any, *, axis: Any = None, keepdims: bool = False) -> Any:
+        return np.mean(x, axis=axis, keepdims=keepdims)
+
+    return primitive(r"\mathrm{mean}($x)", name="mean", kind="reduction")(kernel)
 
 
 def as_mean(call: Call, formula: Symbol) -> Symbol:
@@ -638,7 +643,7 @@ def as_mean(call: Call, formula: Symbol) -> Symbol:
         return formula
     if call.place is None or isinstance(running(call), ast.BinOp | ast.AugAssign):
         return formula  # the program divides
-    return Symbol(formula.array, None, mean, total.operands, total.statics)
+    return Symbol(formula.array, None, mean(), total.operands, total.statics)
 
 
 def is_nothing(symbol: Symbol) -> bool:
