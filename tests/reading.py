@@ -4,17 +4,16 @@ What he takes for granted:
 
 - operands of elementwise ops are broadcast, and True is 1;
 - ``A B`` is a product of matrices, in which a vector is a column and ``x^T`` a row;
-- an axis that is summed over stays with length 1, unless what stands beside has no place for it;
-- ``[a, b]`` are put together along the only axis along which they fit, numbers fill what is left,
-  and ``onehot(t)`` has the shape of what it is subtracted from; the shape of the whole formula is
-  known.
+- ``[a, b]`` are put together along the only axis along which they fit;
+- ``onehot(t)`` has the shape of what it is subtracted from;
+- the shape of the whole is known: it may lack axes of length 1, or have to be repeated.
 """
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,15 +44,12 @@ class Quantity(NamedTuple):
     """What has been read."""
 
     array: Array
-    loose: tuple[int, ...] = ()  # axes that sums have left, counted from the end
 
 
 class Open(NamedTuple):
     """What has been read and takes the shape that fits."""
 
-    fit: Callable[[tuple[int | None, ...]], Array]
-    alone: Array | None = None  # what it is if nothing tells its shape
-    beside: bool = False  # whether what stands beside does
+    fit: Callable[[tuple[int, ...]], Array]
 
 
 def read(text: str, names: Mapping[str, Array], shape: tuple[int, ...]) -> Array:
@@ -68,44 +64,26 @@ def read(text: str, names: Mapping[str, Array], shape: tuple[int, ...]) -> Array
     value = reader.comparison()
     if reader.tokens:
         raise UnreadableError(f"{reader.tokens} is left of {text}")
-    if isinstance(value, Open) and value.alone is not None and value.alone.size == np.prod(shape):
-        value = closed(value)
-    found = value.fit(shape) if isinstance(value, Open) else fitting(value, shape)
-    if found.size == np.prod(shape):
+    found = value.fit(shape) if isinstance(value, Open) else value.array
+    lengths = [n for n in found.shape if n != 1]
+    if lengths == [n for n in shape if n != 1]:
         return found.reshape(shape)
-    while found.ndim > len(shape) and found.shape[0] == 1:
-        found = found[0]
     return np.broadcast_to(found, shape)
-
-
-def fitting(value: Quantity, shape: tuple[int, ...]) -> Array:
-    """An array without the axes for which there is no place."""
-    array, loose = value
-    if loose and array.ndim > len(shape) > 0:
-        array = np.squeeze(array, loose)
-    return array
 
 
 def elementwise(function: Callable[..., Array], *values: Any) -> Any:
     """An op on broadcast operands."""
     if any(isinstance(x, Open) for x in values):
-
-        def fit(shape: tuple[int | None, ...]) -> Array:
-            whole = [Quantity(x.fit(shape)) if isinstance(x, Open) else x for x in values]
-            return elementwise(function, *whole).array
-
         shape = np.broadcast_shapes(*[x.array.shape for x in values if not isinstance(x, Open)])
-        if shape and any(isinstance(x, Open) and x.beside for x in values):
-            return Quantity(fit(shape))
-        alone = [Quantity(x.alone) if isinstance(x, Open) else x for x in values]
-        if any(x.array is None for x in alone):
-            return Open(fit)
-        return Open(fit, elementwise(function, *alone).array)
-    rank = max((x.array.ndim for x in values if not x.loose), default=0)
-    fits = [np.squeeze(*x) if x.loose and 0 < rank < x.array.ndim else x.array for x in values]
-    kept = [x for x in values if x.array.ndim]
-    loose = kept[0].loose if kept and len({(x.loose, x.array.ndim) for x in kept}) == 1 else ()
-    return Quantity(np.asarray(function(*fits)), loose)
+        if not shape:
+            return Open(lambda shape: elementwise(function, *fitted(values, shape)).array)
+        values = tuple(fitted(values, shape))
+    return Quantity(np.asarray(function(*[x.array for x in values])))
+
+
+def fitted(values: Iterable[Any], shape: tuple[int, ...]) -> list[Quantity]:
+    """Operands, all of which have a shape."""
+    return [Quantity(x.fit(shape)) if isinstance(x, Open) else x for x in values]
 
 
 def arithmetic(function: Callable[..., Array], *values: Any) -> Any:
@@ -120,11 +98,6 @@ def as_number(x: Array) -> Array:
 
 def matrix_product(a: Any, b: Any) -> Any:
     """``A B``."""
-    a, b = [closed(x) if isinstance(x, Open) and x.alone is not None else x for x in (a, b)]
-    if isinstance(a, Open) and not isinstance(b, Open) and b.array.ndim:
-        a = Quantity(a.fit((None, b.array.shape[0])))
-    if isinstance(b, Open) and not isinstance(a, Open) and a.array.ndim:
-        b = Quantity(b.fit((a.array.shape[-1], None)))
     if isinstance(a, Open) or isinstance(b, Open) or not (a.array.ndim and b.array.ndim):
         return arithmetic(np.multiply, a, b)
     first, second = as_number(a.array), as_number(b.array)
@@ -143,81 +116,41 @@ def transposed(x: Any) -> Any:
 def closed(x: Any) -> Quantity:
     """What has a shape of its own."""
     if isinstance(x, Open):
-        if x.alone is None:
-            raise UnreadableError("the shape of a part is not said")
-        return Quantity(x.alone)
+        raise UnreadableError("the shape of a part is not said")
     quantity: Quantity = x
     return quantity
 
 
 def side_by_side(parts: list[Any]) -> Any:
     """``[a, b]``."""
-    values = [closed(x) for x in parts]
-    told = max((x.array.ndim for x in values if not x.loose), default=0)
-    arrays = [np.squeeze(*x) if x.loose and 0 < told < x.array.ndim else x.array for x in values]
-    known = [x for x in arrays if x.ndim]
-    if not known:
-        if len(arrays) == 1:
-            raise UnreadableError("a list of one number")
+    arrays = [closed(x).array for x in parts]
+    rank = max(x.ndim for x in arrays)
+    if rank == 1:
+        arrays = [np.atleast_1d(x) for x in arrays]
+    if not rank:
         return Quantity(np.stack(arrays))
-    rank = known[0].ndim
-    axes = [axis for axis in range(rank) if len({others(x, axis) for x in known}) == 1]
-    if len(known) == len(arrays):
-        if len(axes) != 1:
-            raise UnreadableError(f"{[x.shape for x in arrays]} lie side by side along {axes}")
-        return Quantity(np.concatenate(arrays, axes[0]))
-
-    def fit(shape: tuple[int | None, ...]) -> Array:
-        """Numbers fill the place that is left."""
-        if len(shape) < rank:
-            lower = [Quantity(fitting(x, tuple(n or 0 for n in shape))) for x in values]
-            found: Array = side_by_side(lower).fit(shape)
-            return found
-        shape = shape[-rank:]
-        possible = []
-        for axis in axes:
-            length = sum(x.shape[axis] for x in known)
-            whole = shape[axis]
-            rest = [
-                (n, m) for n, m in zip(others_of(shape, axis), others(known[0], axis), strict=True)
-            ]
-            if whole is None or whole <= length or any(n not in (None, m) for n, m in rest):
-                continue
-            each, left = divmod(whole - length, len(arrays) - len(known))
-            if not left:
-                possible.append((axis, each))
-        if len(possible) != 1:
-            raise UnreadableError(f"numbers beside {[x.shape for x in known]} in {shape}")
-        ((axis, each),) = possible
-        block = list(known[0].shape)
-        block[axis] = each
-        return np.concatenate([x if x.ndim else np.full(block, x) for x in arrays], axis)
-
-    return Open(fit, np.concatenate([np.atleast_1d(x) for x in arrays]) if rank == 1 else None)
+    axes = [axis for axis in range(rank) if len({others(x, axis) for x in arrays}) == 1]
+    if len(axes) != 1 < len(arrays):
+        raise UnreadableError(f"{[x.shape for x in arrays]} lie side by side along {axes}")
+    return Quantity(np.concatenate(arrays, axes[0]))
 
 
 def others(x: Array, axis: int) -> tuple[int, ...]:
     """The lengths of the other axes."""
-    found: tuple[int, ...] = others_of(x.shape, axis)
-    return found
-
-
-def others_of(shape: Any, axis: int) -> Any:
-    """The other axes of a shape."""
-    return (*shape[:axis], *shape[axis + 1 :])
+    return (*x.shape[:axis], *x.shape[axis + 1 :])
 
 
 def onehot(labels: Array) -> Open:
     """Zeros and ones in the shape that fits."""
 
-    def fit(shape: tuple[int | None, ...]) -> Array:
+    def fit(shape: tuple[int, ...]) -> Array:
         for axis in reversed(range(len(shape))):
-            classes = np.arange(shape[axis] or 0)
-            if others_of(shape, axis) == labels.shape and classes.size:
+            classes = np.arange(shape[axis])
+            if (*shape[:axis], *shape[axis + 1 :]) == labels.shape:
                 return np.moveaxis((labels[..., None] == classes) * 1.0, -1, axis)
         raise UnreadableError(f"labels of shape {labels.shape} as zeros and ones of shape {shape}")
 
-    return Open(fit, beside=True)
+    return Open(fit)
 
 
 class Reader:
@@ -376,20 +309,16 @@ class Reader:
         return self.called(name, values, keywords, shape)
 
     def scatter(self) -> Any:
-        """Zeros, with something added at a key; its shape stands behind, or fits."""
+        """Zeros of a shape, with something added at a key."""
         x = closed(self.comparison())
         self.need(",")
         self.need("[")
         key = tuple(self.key())
-
-        def fit(shape: Any) -> Array:
-            y = np.zeros(shape)
-            np.add.at(y, key, fitting(x, y[key].shape))
-            return y
-
-        shape = self.shape() if self.take(",") else None
+        self.need(",")
+        y = np.zeros(self.shape())
+        np.add.at(y, key, x.array)
         self.need(")")
-        return Open(fit) if shape is None else Quantity(fit(shape))
+        return Quantity(y)
 
     def shape(self) -> tuple[int, ...]:
         """``2 x 3``."""
@@ -429,11 +358,10 @@ class Reader:
             return Quantity(getattr(np, name)(arrays, **keywords))
         if name in REDUCTIONS:
             axis = keywords.get("axis")
-            y = REDUCTIONS[name](as_number(arrays[0]), axis=axis, keepdims=axis is not None)
-            if axis is None:
-                return Quantity(np.asarray(y))
-            gone = np.lib.array_utils.normalize_axis_tuple(axis, arrays[0].ndim)
-            return Quantity(np.asarray(y), tuple([i - arrays[0].ndim for i in gone]))
+            kept = keywords.get("keepdims", False)
+            return Quantity(
+                np.asarray(REDUCTIONS[name](as_number(arrays[0]), axis=axis, keepdims=kept))
+            )
         if name == "transpose":
             return Quantity(np.transpose(arrays[0], **keywords))
         if primitive is None:

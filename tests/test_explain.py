@@ -174,9 +174,9 @@ def test_rows_have_delta_and_its_products(
 def test_the_bias_column_is_not_regularised() -> None:
     assert formulas(assert_lines_are_right(recorded(regularised), simplify=True)) == [
         "dz3 = h - Y",
-        "dTheta2 = (lambda_ / m) [0, Theta2[:, 1:]] + (1 / m) dz3 a2^T",
+        "dTheta2 = (lambda_ / m) [zeros(3, 1), Theta2[:, 1:]] + (1 / m) dz3 a2^T",
         "dz2 = (Theta2^T dz3)[1:5] (.) sigmoid(z2) (.) (1 - sigmoid(z2))",
-        "dTheta1 = (lambda_ / m) [0, Theta1[:, 1:]] + (1 / m) dz2 a1^T",
+        "dTheta1 = (lambda_ / m) [zeros(4, 1), Theta1[:, 1:]] + (1 / m) dz2 a1^T",
     ]
 
 
@@ -596,13 +596,13 @@ def test_a_product_with_a_matrix_of_ones_is_a_sum() -> None:
     with ag.trace() as run:
         J = np.sum(A @ B)
     assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == [
-        "dA = sum(B^T, axis=0)",
+        "dA = sum(B^T, axis=0, keepdims=True)",
         "dB = sum(A^T, axis=1, keepdims=True)",
     ]
     with ag.trace() as run:
         J = np.sum(A @ B) ** 2
     assert formulas(assert_lines_are_right(run.name(locals()), simplify=True)) == [
-        "dA = 2 sum(A B) sum(B^T, axis=0)",
+        "dA = 2 sum(A B) sum(B^T, axis=0, keepdims=True)",
         "dB = 2 sum(A B) sum(A^T, axis=1, keepdims=True)",
     ]
     with ag.trace() as run:

@@ -28,7 +28,7 @@ def factor_of(x: Any, divided: bool) -> str:
 
 def code(symbol: Symbol) -> str:
     """An expression as code, without what only changes shapes."""
-    return write(symbol, "python", bookkeeping=False, longest=LONGEST)
+    return write(symbol, "brief python", longest=LONGEST)
 
 
 def tidy(text: str, name: Callable[[float], str] = number) -> str:

@@ -9,6 +9,7 @@ An expression is written in three languages: "python", ``W2.T @ dZ2 * (1 - A1**2
 """
 
 from .expressions import (
+    BOOKKEEPING,
     Symbol,
     definition_of,
     gradient_of,
@@ -19,8 +20,8 @@ from .expressions import (
     symbol_of,
     total,
 )
-from .names import digits, in_python, latex_name, number, printable, python_name
-from .templates import BOOKKEEPING
+from .latex import latex_name
+from .names import digits, in_python, number, printable, python_name
 from .writer import write
 
 __all__ = [

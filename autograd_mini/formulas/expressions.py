@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,14 @@ from ..core.primitive import Primitive
 from ..trace import Call, Pull, Value
 from .names import in_python
 
+#: The kinds of calls that only exact Python shows.
+BOOKKEEPING = ("reshape", "broadcast", "copy", "cast")
 Known = Mapping[Value, "Symbol"]
 NOTHING_KNOWN: Known = {}
 OMITTED = "(...)"
 
 
+@dataclass(eq=False, repr=False, slots=True)
 class Symbol(Operand):
     """A quantity with a name, an array or number without one, or a primitive of Symbols.
 
@@ -48,21 +52,11 @@ class Symbol(Operand):
     ('tanh(W x)', (2, 1))
     """
 
-    __slots__ = ("array", "name", "operands", "primitive", "statics")
-
-    def __init__(
-        self,
-        array: Any,
-        name: str | None = None,
-        primitive: Primitive | None = None,
-        operands: tuple[Symbol, ...] = (),
-        statics: Mapping[str, Any] | None = None,
-    ) -> None:
-        self.array = array
-        self.name = name
-        self.primitive = primitive
-        self.operands = operands
-        self.statics = dict(statics or {})
+    array: Any
+    name: str | None = None
+    primitive: Primitive | None = None
+    operands: tuple[Symbol, ...] = ()
+    statics: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -84,6 +78,41 @@ class Symbol(Operand):
         """How Python writes the primitive on ``a`` and ``b``, such as ``a + b``, or its name."""
         return in_python(self.primitive) if self.primitive else ""
 
+    @property
+    def op(self) -> Primitive:
+        """The primitive of what is a call."""
+        assert self.primitive is not None
+        return self.primitive
+
+    @property
+    def latex(self) -> str:
+        """The LaTeX template of the primitive."""
+        template = self.op.template
+        if isinstance(template, str):
+            return template
+        return str(template(*[np.asarray(x.array) for x in self.operands]))
+
+    @property
+    def is_reduction(self) -> bool:
+        """Whether a call takes elements along axes together."""
+        return {"axis", "keepdims"} <= self.statics.keys()
+
+    @property
+    def keeps_axes(self) -> bool:
+        """Whether these stay, with length 1."""
+        return bool(self.statics.get("keepdims"))
+
+    @property
+    def gone(self) -> tuple[int, ...]:
+        """The axes along which a reduction takes elements together."""
+        return ops.normalized(self.statics["axis"], len(self.operands[0].shape))
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The order that a permutation brings the axes into."""
+        axes, n = self.statics["axes"], len(self.shape)
+        return tuple(range(n))[::-1] if axes is None else ops.normalized(axes, n)
+
     def _apply(self, primitive: Primitive, operands: tuple[Any, ...], statics: Any) -> Symbol:
         symbols = tuple([x if isinstance(x, Symbol) else Symbol(x) for x in operands])
         statics = primitive.completed(statics)
@@ -92,42 +121,18 @@ class Symbol(Operand):
         return Symbol(y, None, primitive, symbols, statics)
 
     def __repr__(self) -> str:
-        from .writer import write  # which imports this module
-
-        return f"<symbol {write(self, 'text', longest=200)} {self.shape}>"
+        return f"<symbol {self.name or self.python or self.array} {self.shape}>"
 
 
 def named(name: str, array: Any) -> Symbol:
-    """A quantity of a run, which formulas call by its name.
-
-    Parameters
-    ----------
-    name : str
-    array : ndarray or number
-
-    Returns
-    -------
-    Symbol
-    """
+    """A quantity of a run, which formulas call by its name."""
     return Symbol(array, name)
 
 
 def symbol_of(value: Any, known: Known = NOTHING_KNOWN, deepest: int | None = None) -> Symbol:
-    """A value of a run as an expression of what is known or has a name.
+    """A value or number as an expression of what is known or has a name; if it has one, that alone.
 
-    Parameters
-    ----------
-    value : Value or number
-        An operand of a call.
-    known : mapping of Value to Symbol
-        What shall stand for some values.
-    deepest : int, optional
-        How many calls of calls to go into; what is deeper is written ``(...)``.
-
-    Returns
-    -------
-    Symbol
-        The name alone, if the value has one: `definition_of` says how such a one was computed.
+    Calls of calls are gone into up to a depth, and what is deeper is written ``(...)``.
     """
     return expanded(value, known, deepest, {}) if isinstance(value, Value) else Symbol(value)
 
@@ -154,19 +159,7 @@ def expanded(value: Value, known: Known, deepest: int | None, found: dict[Value,
 
 
 def definition_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
-    """How a value was computed, also if it has a name itself.
-
-    Parameters
-    ----------
-    value : Value
-    known : mapping of Value to Symbol
-        What shall stand for other values.
-
-    Returns
-    -------
-    Symbol
-        A call of a primitive; of a value that comes from outside, the value itself.
-    """
+    """How a value was computed, also if it has a name; one that comes from outside is itself."""
     if value.call is None:
         return leaf_of(value, known)
     operands = {x: symbol_of(x, known) for x in value.call.arrays}
@@ -176,22 +169,7 @@ def definition_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
 def share_of(
     pull: Pull, g: Symbol, known: Known = NOTHING_KNOWN, deepest: int | None = None
 ) -> Symbol:
-    """A share of a gradient as an expression: the rule, run on Symbols.
-
-    Parameters
-    ----------
-    pull : Pull
-    g : Symbol
-        The gradient of the call's output.
-    known : mapping of Value to Symbol
-        What shall stand for values of the run.
-    deepest : int, optional
-        As in `symbol_of`, for values that the rule uses.
-
-    Returns
-    -------
-    Symbol
-    """
+    """A share of a gradient as an expression: its rule, run on Symbols; ``g`` is the output's."""
     return replayed(pull, g, known, deepest, {})
 
 
@@ -209,19 +187,7 @@ def replayed(
 
 
 def gradient_of(value: Value, known: Known = NOTHING_KNOWN) -> Symbol:
-    """The gradient of a value as an expression: the sum of its shares.
-
-    Parameters
-    ----------
-    value : Value
-        With a gradient.
-    known : mapping of Value to Symbol
-        What shall stand for values of the run, among them gradients of values closer to the cost.
-
-    Returns
-    -------
-    Symbol
-    """
+    """The gradient of a value as an expression of what is known: the sum of its shares."""
     found: dict[Value, Symbol] = {}
     forward: dict[Value, Symbol] = {}
     stack = [value]
@@ -279,15 +245,6 @@ def again(call: Call, operands: Known) -> Symbol:
         return Symbol(call.output.array, None, call.primitive, symbols, call.statics)
     called: Symbol = call.primitive(*symbols, **call.statics)
     return called
-
-
-def latex_of(symbol: Symbol) -> str:
-    """The LaTeX template of a call."""
-    assert symbol.primitive is not None
-    template = symbol.primitive.template
-    if isinstance(template, str):
-        return template
-    return str(template(*[np.asarray(x.array) for x in symbol.operands]))
 
 
 def operands_first(symbol: Symbol) -> list[Symbol]:

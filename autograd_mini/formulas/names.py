@@ -1,8 +1,7 @@
-"""Numbers and names, as formulas show them."""
+"""Numbers and names, as formulas show them, and what Python calls the ops."""
 
 from __future__ import annotations
 
-import re
 import sys
 from functools import cache
 from string import Template
@@ -10,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..core import ops
-from ..core.primitive import Primitive
-from ..text import clean, for_latex
-from .templates import NUMPY_NAMES
+from .. import linalg, numpy_functions  # noqa: F401 - their ops are among the implementations
+from ..core.primitive import Primitive, implementations
 
 OURS = __name__.partition(".")[0]
+#: What NumPy calls primitives: best by their own names.
+NUMPY_NAMES = {
+    primitive: primitive.name if hasattr(np, primitive.name) else function.__name__
+    for function, primitive in implementations.items()
+    if isinstance(primitive, Primitive) and hasattr(np, function.__name__)
+}
 
 
 def digits(x: Any) -> str:
@@ -32,32 +35,6 @@ def number(x: float) -> str:
 def printable(name: str) -> str:
     """A name without characters that a terminal would not show or would obey."""
     return name if name.isprintable() else ascii(name)[1:-1]
-
-
-GREEK = (
-    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
-    *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi"),
-    *("omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"),
-)
-NAME = re.compile(rf"(d?)(_?)({'|'.join(GREEK)}|[A-Za-z])_?([0-9]*)")
-WORD = re.compile(r"([A-Za-z]{2,})_?([0-9]*)")
-
-
-def latex_name(name: str) -> str:
-    r"""A name in LaTeX: ``dW1`` as ``dW_1``, ``loss`` as ``\mathrm{loss}``."""
-    if match := NAME.fullmatch(name):
-        d, _, letter, index = match.groups()
-        letter = f"\\{letter}" if letter in GREEK else letter
-        between = " " if d and letter.startswith("\\") else ""
-    elif match := WORD.fullmatch(name):
-        d, between, letter, index = "", "", f"\\mathrm{{{match[1]}}}", match[2]
-    else:
-        return f"\\text{{{for_latex(clean(name))}}}"
-    subscript = f"_{{{index}}}" if len(index) > 1 else index and f"_{index}"
-    return f"{d}{between}{letter}{subscript}"
-
-
-# ---- in code ------------------------------------------------------------------------------------
 
 
 def is_own(primitive: Primitive) -> bool:
@@ -95,16 +72,3 @@ def in_python(primitive: Primitive) -> str:
 def filled(template: str, operands: tuple[str, ...]) -> str:
     """A template with ``a`` and ``b`` for its operands."""
     return Template(template).safe_substitute(dict(zip(operands, "ab", strict=False)))
-
-
-def python_static(value: Any) -> str:
-    """A keyword argument as code."""
-    if isinstance(value, tuple):
-        parts = [python_static(x) for x in value]
-        return f"({', '.join(parts)}{',' * (len(parts) == 1)})"
-    if isinstance(value, np.dtype):
-        return f"np.{value.name}"
-    if value is ops.Index:
-        return "ag.core.ops.Index"
-    text: str = repr(value.item() if isinstance(value, np.generic) else value)
-    return text

@@ -139,7 +139,8 @@ def softmax_without_labels(logits: Array, labels: Array) -> str:
         return r"\mathrm{softmax}($logits) - \mathrm{onehot}($labels)"
     if np.allclose(reduce_sum(labels, axis=-1), 1):
         return r"\mathrm{softmax}($logits) - $labels"
-    return r"\mathrm{softmax}($logits) \odot \mathrm{sum}($labels, \mathrm{axis}=-1) - $labels"
+    total = r"\mathrm{sum}($labels, \mathrm{axis}=-1, \mathrm{keepdims}=\mathrm{True})"
+    return rf"\mathrm{{softmax}}($logits) \odot {total} - $labels"
 
 
 @primitive(

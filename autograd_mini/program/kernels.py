@@ -18,7 +18,7 @@ import numpy as np
 
 from ..core import ops
 from ..core.primitive import Primitive
-from ..formulas.templates import NUMPY_NAMES
+from ..formulas.names import NUMPY_NAMES
 from ..text import clean
 from .literals import (
     LONGEST_EXPRESSION,

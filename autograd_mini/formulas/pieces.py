@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from .shapes import NUMBER, Seen
-from .templates import ATOM, PRODUCT
+from .seen_shapes import NUMBER, Seen
+from .templates import ATOM
 
 
 class Text(NamedTuple):
@@ -20,6 +20,26 @@ class Text(NamedTuple):
     rest: Text | None = None  # ... of this; None if there is only the number
     seen: Seen = NUMBER  # what shape a reader takes it to have
 
+    @property
+    def is_number(self) -> bool:
+        """Whether it is a number, and nothing else."""
+        return self.factor is not None and self.rest is None
+
+    @property
+    def front(self) -> float:
+        """The number in front."""
+        return 1 if self.factor is None else self.factor
+
+    @property
+    def behind(self) -> Text | None:
+        """The text without the number in front; None if it is only a number."""
+        return self if self.factor is None else self.rest
+
+
+def plain(text: str, binds: int = ATOM) -> Text:
+    """A text that consists of no others."""
+    return Text(text, len(text), binds, "", text.startswith("-"))
+
 
 def joined(pieces: Any) -> str:
     """The pieces of a text, put together."""
@@ -33,26 +53,6 @@ def joined(pieces: Any) -> str:
     return "".join(found)
 
 
-def plain(text: str, binds: int = ATOM) -> Text:
-    """A text that consists of no others."""
-    return Text(text, len(text), binds, "", text.startswith("-"))
-
-
-def factor_of(text: Text) -> float:
-    """The number in front of a text."""
-    return 1 if text.factor is None else text.factor
-
-
-def without_factor(text: Text) -> Text | None:
-    """A text without the number in front; None if it is only a number."""
-    return text if text.factor is None else text.rest
-
-
-def is_number(text: Text) -> bool:
-    """Whether a text is a number, and nothing else."""
-    return text.factor is not None and text.rest is None
-
-
-def is_minus(text: Text) -> bool:
-    """Whether a text of Python begins with a minus that can be taken away."""
-    return text.factor == -1 and text.rest is not None and text.binds >= PRODUCT
+def with_commas(pieces: list[Any]) -> Any:
+    """Pieces with commas between them."""
+    return tuple([part for piece in pieces for part in (", ", piece)][1:])

@@ -1,0 +1,171 @@
+r"""Expressions in LaTeX: :math:`\left(W_2^T\, dZ_2\right) \odot \left(1 - A_1^2\right)`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from ..text import clean, for_latex
+from .expressions import Symbol
+from .mathematics import ENTRIES, MATRIX, SCALED, STRENGTHS, Mathematics, spaced
+from .pieces import Text, plain
+from .seen_shapes import Shape
+from .templates import PRODUCT, Syntax
+
+OPERATORS = {
+    r"\odot": ENTRIES,
+    r"\cdot": SCALED,
+    r"\,": MATRIX,
+    **dict.fromkeys((r"\star", r"\star^T", r"\bmod", r"\div"), "mod"),
+    r"\sum": "sum",
+    r"\lnot": "not",
+    r"\land": "and",
+    r"\lor": "or",
+    r"\oplus": "xor",
+    r"\ge": ">=",
+    r"\le": "<=",
+    r"\ne": "!=",
+}
+#: Where the LaTeX of a call has place for a subscript.
+PLACES = (
+    r"\\sum(?![a-z])",
+    r"\\star(\^T)?",
+    r"\\rVert_2",
+    r"^(\\log )?\\(max(?![a-z])|min(?![a-z])|mathrm\{\w+\})",
+)
+
+
+def in_large_brackets(template: str) -> str:
+    """A template with brackets that grow with what is in them."""
+    template = re.sub(r"\|([^|]*)\|", r"\\left|\1\\right|", spaced(template))
+    template = re.sub(r"(?<!\\left)\(", r"\\left(", template)
+    return re.sub(r"(?<!\\right)\)", r"\\right)", template)
+
+
+class Latex(Mathematics):
+    """Writes LaTeX."""
+
+    syntax = Syntax(STRENGTHS, SCALED, OPERATORS, True, in_large_brackets)
+    brackets = (r"\left(", r"\right)")
+    left_out, condition = r"(\ldots)", r"\text{condition}"
+    times, by = r"\cdot", r" \times "
+
+    def name(self, name: str) -> str:
+        """What a quantity is called."""
+        return latex_name(name)
+
+    def number(self, x: Any) -> Text:
+        """A number."""
+        text = super().number(x)
+        if isinstance(x, bool):
+            return plain(rf"\mathrm{{{x}}}")
+        pieces = text.pieces.replace("inf", r"\infty").replace("nan", r"\mathrm{nan}")
+        if not (match := re.fullmatch(r"(-?)(.*)e(.*)", pieces)):
+            return text._replace(pieces=pieces, length=len(pieces))
+        sign, mantissa, exponent = match.groups()
+        power = f"10^{{{int(exponent)}}}"
+        pieces = sign + (power if mantissa == "1" else f"{mantissa} \\cdot {power}")
+        binds = min(text.binds, PRODUCT)
+        return text._replace(pieces=pieces, length=len(pieces), binds=binds, operator=SCALED)
+
+    def static(self, value: Any) -> str:
+        """A keyword argument."""
+        return for_latex(clean(super().static(value)))
+
+    def key_part(self, part: Any) -> str:
+        """A part of an index that is no array."""
+        if part is Ellipsis:
+            return r"\ldots"
+        return r"\mathrm{None}" if part is None else super().key_part(part)
+
+    def template(self, symbol: Symbol) -> str | None:
+        """The template of a call."""
+        return symbol.latex
+
+    def function_form(self, name: str, operands: str = "$x", more: str = "") -> str:
+        """The template of a function, with the rest as a subscript."""
+        return rf"\mathrm{{{name}}}{more and f'_{{{more}}}'}({operands})"
+
+    def concatenation_form(self, stack: bool, operands: str, axis: int) -> str:
+        """The template of a concatenation whose axis must be said."""
+        where = rf"\text{{axis {axis}}}"
+        return (
+            self.function_form("stack", operands, where) if stack else f"[{operands}]_{{{where}}}"
+        )
+
+    def full(self, number: int, shape: Shape) -> Text:
+        """An array of zeros or ones."""
+        return plain(rf"\mathbf{{{number}}}_{{{self.sizes(shape)}}}")
+
+    def permuted(self, symbol: Symbol, parts: list[Text]) -> Text:
+        """Axes in another order."""
+        axes = r",\,".join(map(str, symbol.order))
+        return self.filled(self.function_form("transpose", more=axes), x=parts[0])
+
+    def with_statics(self, text: Text, symbol: Symbol) -> Text:
+        r"""A call with its axis or the like as a subscript: ``\sum_{\text{axis 1}}``."""
+        pieces, words = text.pieces, in_words(symbol)
+        if not words:
+            return text
+        said = rf"\text{{{for_latex(words)}}}"
+        if pieces[0].endswith("_{"):  # there is a subscript
+            return text._replace(pieces=(*pieces[:2], rf",\,{said}{pieces[2]}", *pieces[3:]))
+        for i in range(0, len(pieces), 2):  # between the operands
+            for place in PLACES:
+                if match := re.search(place, pieces[i]):
+                    before = match[0].removesuffix("_2")
+                    subscript = f"_{{{said}}}" if before == match[0] else f"_{{2,\\,{said}}}"
+                    found = pieces[i][: match.start()] + before + subscript
+                    found += pieces[i][match.end() :]
+                    return text._replace(pieces=(*pieces[:i], found, *pieces[i + 1 :]))
+        return text
+
+
+def in_words(symbol: Symbol) -> str:
+    """The keyword arguments that a formula says in a subscript."""
+    statics, defaults = symbol.statics, symbol.op.defaults
+    if "subscripts" in statics:
+        return str(statics["subscripts"])
+    words = []
+    if statics.get("axis") != defaults.get("axis"):
+        axes = [statics["axis"]] if isinstance(statics["axis"], int) else statics["axis"]
+        numbers = ", ".join(map(str, axes)) or "none"
+        words.append(f"{'axis' if len(axes) == 1 else 'axes'} {numbers}")
+    if symbol.keeps_axes:
+        words.append("keepdims")
+    if statics.get("reduction", "mean") != "mean":
+        words.append(statics["reduction"])
+    windows = symbol.kind == "window"
+    if windows and "kernel_size" in statics:
+        words.append(f"kernel {statics['kernel_size']}")
+    usual = (None,) if windows else (None, 1, (1, 1))  # None: they lie side by side
+    if statics.get("stride") not in usual:
+        words.append(f"stride {statics['stride']}")
+    if statics.get("padding", 0) not in (0, (0, 0)):
+        words.append(f"padding {statics['padding']}")
+    return ", ".join(words)
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+GREEK = (
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa"),
+    *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi"),
+    *("omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"),
+)
+NAME = re.compile(rf"(d?)(_?)({'|'.join(GREEK)}|[A-Za-z])_?([0-9]*)")
+WORD = re.compile(r"([A-Za-z]{2,})_?([0-9]*)")
+
+
+def latex_name(name: str) -> str:
+    r"""A name in LaTeX: ``dW1`` as ``dW_1``, ``loss`` as ``\mathrm{loss}``."""
+    if match := NAME.fullmatch(name):
+        d, _, letter, index = match.groups()
+        letter = f"\\{letter}" if letter in GREEK else letter
+        between = " " if d and letter.startswith("\\") else ""
+    elif match := WORD.fullmatch(name):
+        d, between, letter, index = "", "", f"\\mathrm{{{match[1]}}}", match[2]
+    else:
+        return f"\\text{{{for_latex(clean(name))}}}"
+    subscript = f"_{{{index}}}" if len(index) > 1 else index and f"_{index}"
+    return f"{d}{between}{letter}{subscript}"
