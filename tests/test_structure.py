@@ -181,9 +181,6 @@ def test_the_core_imports_nothing_but_python_and_numpy() -> None:
 
 CIRCLES = {  # between the files of these folders, which a later redesign is to end
     frozenset({"explain", "explain.examples", "explain.lecture"}),
-    frozenset(
-        f"formulas.{name}" for name in ("expressions", "fitting", "rules", "subscripts", "writer")
-    ),
 }
 
 
