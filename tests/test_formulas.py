@@ -508,6 +508,12 @@ def test_formulas_are_as_simple_as_people_write_them(symbol: Symbol, text: str, 
     assert [write(symbol, "text"), write(symbol, "latex")] == [text, latex]
 
 
+def test_what_follows_a_differential_stands_apart_from_it() -> None:
+    dz, x1, w = named("dz", 2.0), named("x1", 3.0), named("w", 4.0)
+    assert write(ops.multiply(dz, x1), "latex") == r"dz \,x_1"
+    assert write(ops.multiply(w, x1), "latex") == "w x_1"
+
+
 @pytest.mark.parametrize(
     ("name", "latex"),
     [
@@ -523,7 +529,19 @@ def test_formulas_are_as_simple_as_people_write_them(symbol: Symbol, text: str, 
         ("loss", r"\mathrm{loss}"),
         ("loss_2", r"\mathrm{loss}_2"),
         ("layers.0.weight", r"\text{layers.0.weight}"),
-        ("A_prev", r"\text{A\_prev}"),
+        ("A_prev", r"A_{\mathrm{prev}}"),
+        ("dA_prev", r"dA_{\mathrm{prev}}"),
+        ("Wq", "W_q"),
+        ("dWxh", "dW_{xh}"),
+        ("AL", "A_L"),
+        ("Xhat", r"\hat{X}"),
+        ("dx_hat2", r"d \hat{x}_2"),
+        ("lambd", r"\lambda"),
+        ("eps", r"\epsilon"),
+        ("W[l+1]", "W_{l+1}"),
+        ("dZ[l]", "dZ_l"),
+        ("xs[2]", r"\mathrm{xs}_2"),
+        ("[2l-2].weight", r"\text{[2l-2].weight}"),
         ("größe", r"\text{größe}"),
         ("$x^2}", r"\text{\$x\textasciicircum{}2\}}"),
     ],

@@ -180,7 +180,7 @@ def test_the_core_imports_nothing_but_python_and_numpy() -> None:
 
 
 CIRCLES = {  # between the files of these folders, which a later redesign is to end
-    frozenset({"explain", "explain.examples", "explain.lecture"}),
+    frozenset({"explain", "explain.examples", "explain.lecture"})
 }
 
 

@@ -232,6 +232,10 @@ class Explanation(Linked):
             if is_of_numbers(line.symbol):
                 rows.append(f"&= {write(line.symbol, 'latex', of_numbers)}")
             rows.append(f"&= {latex_array(self._array(line))}")
+        rows += [
+            f"{latex_name(name_of_first(name))} &= {latex_name(x)}"
+            for name, x in self._first.items()
+        ]
         rows += [rf"& \text{{{for_latex(note)}}}" for note in self._notes()]
         body = " \\\\\n".join(rows)
         return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"

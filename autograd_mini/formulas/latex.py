@@ -8,7 +8,7 @@ from typing import Any
 from ..text import clean, for_latex
 from .expressions import Symbol
 from .mathematics import ENTRIES, MATRIX, SCALED, STRENGTHS, Mathematics, spaced
-from .pieces import Text, plain
+from .pieces import Text, joined, plain
 from .seen_shapes import Shape
 from .templates import PRODUCT, Syntax
 
@@ -26,6 +26,7 @@ OPERATORS = {
     r"\le": "<=",
     r"\ne": "!=",
 }
+DIFFERENTIAL = re.compile(r"(?<![A-Za-z\\])d([a-z]|\\[a-z]+)(_\w|_\{[^}]*\})?$")
 #: Where the LaTeX of a call has place for a subscript.
 PLACES = (
     r"\\sum(?![a-z])",
@@ -53,6 +54,13 @@ class Latex(Mathematics):
     def name(self, name: str) -> str:
         """What a quantity is called."""
         return latex_name(name)
+
+    def filled(self, template: str, **operands: Text) -> Text:
+        """A template with texts put in; what follows ``dz`` is kept apart from it."""
+        if template == f"$a{SCALED}$b" and DIFFERENTIAL.search(joined(operands["a"].pieces)):
+            b = operands["b"]
+            operands["b"] = b._replace(pieces=(r"\,", b.pieces))
+        return super().filled(template, **operands)
 
     def number(self, x: Any) -> Text:
         """A number."""
@@ -153,19 +161,29 @@ GREEK = (
     *("lambda", "mu", "nu", "xi", "pi", "rho", "sigma", "tau", "upsilon", "phi", "chi", "psi"),
     *("omega", "Gamma", "Delta", "Theta", "Lambda", "Xi", "Pi", "Sigma", "Phi", "Psi", "Omega"),
 )
-NAME = re.compile(rf"(d?)(_?)({'|'.join(GREEK)}|[A-Za-z])_?([0-9]*)")
-WORD = re.compile(r"([A-Za-z]{2,})_?([0-9]*)")
+SHORT_FOR = {"lam": "lambda", "lambd": "lambda", "lambda_": "lambda", "eps": "epsilon"}
+LETTER = rf"(d?)_?({'|'.join([*GREEK, *SHORT_FOR])}|[A-Za-z])"
+INDEX = r"([0-9]+|\[[^]]+\])?"
+NAME = re.compile(rf"{LETTER}(?:_?(hat|bar|tilde))?_?{INDEX}")
+WITH_SUBSCRIPT = re.compile(rf"(d?)([A-Z])()([a-z]{{1,2}}|L)_?{INDEX}")  # Wq, AL
+WITH_WORD = re.compile(rf"{LETTER}_([A-Za-z]{{2,}})")  # h_prev
+WORD = re.compile(rf"([A-Za-z]{{2,}})_?{INDEX}")
 
 
 def latex_name(name: str) -> str:
-    r"""A name in LaTeX: ``dW1`` as ``dW_1``, ``loss`` as ``\mathrm{loss}``."""
-    if match := NAME.fullmatch(name):
-        d, _, letter, index = match.groups()
+    r"""A name in LaTeX: ``dW1`` as ``dW_1``, ``Wq`` as ``W_q``, ``loss`` as ``\mathrm{loss}``."""
+    if match := NAME.fullmatch(name) or WITH_SUBSCRIPT.fullmatch(name):
+        d, letter, accent, *subscripts = match.groups()
+        letter = SHORT_FOR.get(letter, letter)
         letter = f"\\{letter}" if letter in GREEK else letter
-        between = " " if d and letter.startswith("\\") else ""
+        letter = f"\\{accent}{{{letter}}}" if accent else letter
+        letter = f"{d} {letter}" if d and letter.startswith("\\") else d + letter
+    elif match := WITH_WORD.fullmatch(name):
+        d, letter, word = match.groups()
+        letter, subscripts = latex_name(f"{d}{letter}"), [rf"\mathrm{{{word}}}"]
     elif match := WORD.fullmatch(name):
-        d, between, letter, index = "", "", f"\\mathrm{{{match[1]}}}", match[2]
+        letter, subscripts = f"\\mathrm{{{match[1]}}}", [match[2]]
     else:
         return f"\\text{{{for_latex(clean(name))}}}"
-    subscript = f"_{{{index}}}" if len(index) > 1 else index and f"_{index}"
-    return f"{d}{between}{letter}{subscript}"
+    index = "".join([x.strip("[]") for x in subscripts if x])
+    return f"{letter}_{{{index}}}" if len(index) > 1 else f"{letter}_{index}" if index else letter
