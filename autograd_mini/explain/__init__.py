@@ -127,9 +127,8 @@ def source(
     simplify : bool
         Whether to write the lines of ``explain(run, wrt, simplify=True)``, as a lecture has them,
         instead of a line for each call.  Each agrees with the engine to 1e-12 of the largest
-        element (with ``float32``, to 8e-6): the program is run once to see that.  It takes any
-        number of examples, ``m = X.shape[1]``, if it is right for another number, too, and else the
-        shapes of the run alone.
+        element (with ``float32``, to 8e-6): the program is run once to see that.  It, too, is for
+        the shapes of the run: a number of examples stands in it as it was, ``m = 5``.
 
     Returns
     -------

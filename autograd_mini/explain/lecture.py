@@ -7,7 +7,7 @@ the engine computed, so that a formula that was written down wrongly is an error
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +28,6 @@ from ..program.literals import (
 )
 from ..program.straight_line import (
     UNNAMED,
-    Examples,
     data_of,
     function_of,
     is_given,
@@ -37,11 +36,9 @@ from ..program.straight_line import (
 )
 from ..text import clean
 from ..trace import Trace, Value
-from . import explain
 from .constants import Constant
-from .examples import for_any_number, with_number_of_examples
 from .explanation import Explanation
-from .lines import Line
+from .lines import Derivation, Line
 
 TOLERANCE = 1e-12  # of simplified lines, relative to the largest element
 
@@ -50,19 +47,9 @@ def in_lecture_form(run: Trace, wrt: Iterable[Any] | None) -> str:
     """The lines of `explain` in their simplest form as a program."""
     cost, by = run.differentiated(wrt)
     refuse_writes(run, run.calls_behind([cost, *map(gradient_value, by)]))
-    form = proved(run, cost, by)
-    found = for_any_number(form, run)
-    if found is None and (spoken := with_number_of_examples(run, form.arguments.values())):
-        found = for_any_number(proved(spoken, cost, by), spoken)
-    form, examples = found or (form, None)
-    return form.text([form.result], examples)
-
-
-def proved(run: Trace, cost: Value, by: Sequence[Value]) -> Form:
-    """The lines of a run, after they have been compared with it."""
     form = Form(run, cost, by)
     form.prove(executed(form.text(["return locals()"]), form.data))
-    return form
+    return form.text([form.result])
 
 
 class Statement(NamedTuple):
@@ -98,13 +85,12 @@ def folded(code: str) -> str:
 class Form:
     """The lines of an explanation as the lines of a program."""
 
-    def __init__(self, run: Trace, cost: Value, by: Sequence[Value]) -> None:
+    def __init__(self, run: Trace, cost: Value, by: list[Value]) -> None:
         self.cost, self.by = cost, by
-        self.explanation: Explanation = explain(run, by, simplify=True)
+        self.explanation = Explanation(Derivation(run, cost, by, True), False)
         self.names = Names()
         self.kernels = Kernels(self.names, plain=True)
         self.dtype = cost.dtype
-        self.sized: Callable[[str], str] = str  # how lengths are written
         lines, quantities = self.explanation.lines, self.explanation.quantities
         self.called = {
             name: self.names.new(identifier(name))
@@ -220,7 +206,7 @@ class Form:
         results = {line.value: line.name for line in self.explanation.forward}
         return self.called[(quantities | results)[value]]
 
-    def text(self, end: Sequence[str], examples: Examples | None = None) -> str:
+    def text(self, end: Sequence[str]) -> str:
         """The program, with a last line."""
         constants = [f"{name} = {text}" for name, text in self.constants.items()]
         unnamed = [f"{name} = {text}" for name, text in self.unnamed.items()]
@@ -234,7 +220,6 @@ class Form:
             [self._called(value) for value in self.by],
             [*body, *map(str, self.backward), *end],
             "what the run computed, but for rounding",
-            examples,
         )
 
     def _assumptions(self) -> list[str]:
@@ -260,7 +245,7 @@ class Form:
 
     def _factor(self, scale: float) -> str:
         """What a gradient without its constant has to be divided by."""
-        return self.sized(write(Constant.of(scale).inverse.symbol, "python", self.name))
+        return write(Constant.of(scale).inverse.symbol, "python", self.name)
 
 
 class Readable(ast.NodeTransformer):

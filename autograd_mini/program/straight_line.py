@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -323,13 +323,6 @@ class Program:
         )
 
 
-class Examples(NamedTuple):
-    """How a program finds out the number of examples, and which shapes have it in them."""
-
-    line: str
-    shapes: dict[str, str]
-
-
 def written_out(
     kernels: Kernels,
     cost: str,
@@ -337,7 +330,6 @@ def written_out(
     by: Sequence[str],
     body: Sequence[str],
     exactly: str,
-    examples: Examples | None = None,
 ) -> str:
     """A module with the function, what that needs, and the data of the run if they are few."""
     scipy = any("scipy" in x for x in kernels.imports)
@@ -354,14 +346,11 @@ def written_out(
     ]
     if kernels.constants:
         parts.append("\n".join([f"{name} = {text}" for name, text in kernels.constants.items()]))
-    shapes = {name: str(x.shape) for name, x in arguments.items()}
-    shapes |= examples.shapes if examples else {}
     described = [
-        f"{name}: shape {shapes[name]}, {x.dtype}{order_of(x)}" for name, x in arguments.items()
+        f"{name}: shape {x.shape}, {x.dtype}{order_of(x)}" for name, x in arguments.items()
     ]
     lines = [f'"""{cost}, and its gradients by {", ".join(by)}.', "", *described, '"""']
-    lines += [examples.line] if examples else []
-    lines += [f'{CHECK_SHAPE}("{name}", {name}, {shapes[name]})' for name in arguments]
+    lines += [f'{CHECK_SHAPE}("{name}", {name}, {x.shape})' for name, x in arguments.items()]
     head = called_with(f"def {FUNCTION}(", [*arguments], "):")
     main = indented("\n".join([*lines, *body]))
     blocks = ["\n\n".join(parts), *kernels.functions.values(), CHECK, f"{head}\n{main}"]
