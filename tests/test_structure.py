@@ -250,7 +250,7 @@ DECLARATIONS = ("core", "nn", "optim", "activations", "special", "numpy_function
 #: How many places compare with single ops or keep tables of them.  It only falls.
 MOST_OPS = 35
 #: How many functions look at frames, bytecode or profiles.  It only falls.
-MOST_FRAMES = 30
+MOST_FRAMES = 20
 FRAMES = re.compile(
     r"_getframe|f_(locals|globals|back|code|lineno|lasti)|__code__|__closure__|co_[a-z]+|tb_frame"
     r"|setprofile|settrace|currentframe|getsource|findsource|get_instructions|cell_contents"

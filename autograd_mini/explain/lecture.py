@@ -7,13 +7,14 @@ the engine computed, so that a formula that was written down wrongly is an error
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.primitive import Primitive
-from ..formulas import Symbol, gradient_value, operands_first, python_name, write
+from ..formulas import Symbol, gradient_value, operands_first, write
 from ..program.kernels import Kernels
 from ..program.literals import (
     LONGEST_LINE,
@@ -89,7 +90,7 @@ class Form:
         self.cost, self.by = cost, by
         self.explanation = Explanation(Derivation(run, cost, by, True), False)
         self.names = Names()
-        self.kernels = Kernels(self.names, plain=True)
+        self.kernels = Kernels(self.names)
         self.dtype = cost.dtype
         lines, quantities = self.explanation.lines, self.explanation.quantities
         self.called = {
@@ -136,22 +137,35 @@ class Form:
 
     def _formula(self, symbol: Symbol) -> tuple[list[Statement], str]:
         """A formula as code that needs NumPy alone, and lines that go before it."""
-        used = {x.primitive for x in operands_first(symbol) if x.primitive is not None}
         tree = None
-        if all(x.kind != "scatter" for x in used):
-            try:
-                tree = parsed(write(symbol, "python", self.name))
-            except SyntaxError:
-                tree = None
+        if all(x.kind != "scatter" for x in operands_first(symbol)):
+            with contextlib.suppress(SyntaxError):
+                tree = parsed(write(self._of_program(symbol), "python", self.name))
         lines, tree = ([], tree) if tree is not None else self._in_steps(symbol)
-        primitives = {python_name(x): x for x in used if not python_name(x).startswith("np.")}
-        return lines, Readable(self.kernels, primitives, self.dtype).text(tree)
+        return lines, Readable(self.dtype).text(tree)
+
+    def _of_program(self, symbol: Symbol) -> Symbol:
+        """A formula in which functions that are not NumPy's are those of the program."""
+        found: dict[Symbol, Symbol] = {}
+        for x in operands_first(symbol):
+            operands = tuple([found[y] for y in x.operands])
+            found[x] = (
+                x
+                if operands == x.operands
+                else Symbol(x.array, x.name, x.primitive, operands, x.statics)
+            )
+            if (op := x.primitive) and "$" not in (op.python or "") and x.python[:3] != "np.":
+                arrays = [y.array for y in x.operands]
+                name, statics = self.kernels.function(op, arrays, x.statics)
+                op = Primitive(op.kernel, op.template, {}, op.name, op.kind, name, op.analytic)
+                found[x] = Symbol(x.array, None, op, operands, statics)
+        return found[symbol]
 
     def _in_steps(self, symbol: Symbol) -> tuple[list[Statement], ast.expr]:
         """A formula in which something takes lines of its own: what adds to parts of an array."""
         lines: list[Statement] = []
         text: dict[Symbol, ast.expr] = {}
-        readable = Readable(self.kernels, {}, self.dtype)
+        readable = Readable(self.dtype)
         for x in operands_first(symbol):
             operands = [text[y] for y in x.operands]
             if x.name is not None:
@@ -167,7 +181,8 @@ class Form:
                 lines += map(Statement, written)
                 text[x] = parsed(name)
             else:
-                text[x] = self.kernels.expression(x.primitive, operands, x.statics, x.array)
+                arrays = [y.array for y in x.operands]
+                text[x] = self.kernels.expression(x.primitive, operands, arrays, x.statics)
         return lines, text[symbol]
 
     # -- what comes out --
@@ -249,13 +264,9 @@ class Form:
 
 
 class Readable(ast.NodeTransformer):
-    """Formulas as a program has them: its own functions, and NumPy in the words of its readers."""
+    """Formulas as a program has them: NumPy in the words of its readers."""
 
-    def __init__(
-        self, kernels: Kernels, primitives: dict[str, Primitive], dtype: np.dtype[Any]
-    ) -> None:
-        self.kernels = kernels
-        self.primitives = primitives
+    def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = "" if dtype == np.float64 else f", dtype={dtype_text(dtype)}"
 
     def text(self, tree: ast.expr) -> str:
@@ -263,11 +274,8 @@ class Readable(ast.NodeTransformer):
         return ast.unparse(ast.fix_missing_locations(self.visit(tree)))
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """A function by its name in the program; a number everywhere as ``np.ones`` and such."""
+        """A number everywhere as ``np.ones`` and such."""
         self.generic_visit(node)
-        primitive = self.primitives.get(ast.unparse(node.func))
-        if primitive is not None:
-            node.func = parsed(self.kernels.reference(primitive, primitive.name))
         match node:
             case ast.Call(ast.Attribute(attr="broadcast_to"), [number], [ast.keyword(value=shape)]):
                 return self._repeated(number, shape) or node

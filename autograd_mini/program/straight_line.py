@@ -2,8 +2,8 @@
 
 Each recorded call becomes one line.  What a line says comes from the kernel that the engine ran:
 NumPy's functions by their names, kernels of one expression as that expression, and all others as
-functions, copied from their own source with what they use.  So the program cannot drift from the
-engine, and computes the same bits.
+functions of the calls that they consist of, or as their source if they cannot be taken apart.  So
+the program cannot drift from the engine, and computes the same bits.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from ..formulas import gradient_value, named, write
 from ..text import clean
 from ..trace import Call, Trace, Value, same
-from .kernels import Kernels, Put
+from .kernels import Kernels, filled
 from .literals import (
     CHECK_SHAPE,
     FUNCTION,
@@ -197,7 +197,7 @@ class Program:
         if value in self.derived:
             function, source = self.derived[value]
             text = write(function(named("x", source.array)), "python")
-            self.text[value] = Put({"x": self.text[source]}).visit(parsed(text))
+            self.text[value] = filled(text, {"x": self.text[source]})
             return
         text = array_text(data_of(value))
         if not value.array.ndim:
@@ -286,9 +286,8 @@ class Program:
             )
             self.written[call] = lines[-1]
             return lines
-        expression = self.kernels.expression(
-            call.primitive, operands, call.statics, call.output.array
-        )
+        arrays = [data_of(x) if isinstance(x, Value) else as_given(x) for x in call.operands]
+        expression = self.kernels.expression(call.primitive, operands, arrays, call.statics)
         text = ast.unparse(ast.fix_missing_locations(expression))
         result = call.output
         kept = result in self.text or result in self.gradients or self.used[result] > 1
