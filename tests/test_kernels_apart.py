@@ -40,7 +40,7 @@ def test_operators_functions_methods_and_attributes_are_noted() -> None:
     assert calls(lambda x: np.exp(x).sum(axis=0) + x.T[0, 0] ** 2) == [
         *("exp", "sum", "getattr", "getitem", "pow", "add")
     ]
-    assert calls(lambda x: 1 - abs(-x)) == ["neg", "abs", "sub"]
+    assert calls(lambda x: 1 - abs(-x)) == ["negative", "absolute", "subtract"]
     assert calls(lambda x: X + x) == ["add"]
     assert calls(lambda x: np.add.reduce(x, axis=0)) == ["reduce"]
     assert calls(lambda x: np.concatenate(np.linalg.qr(x)), X.T) is not None
@@ -48,7 +48,7 @@ def test_operators_functions_methods_and_attributes_are_noted() -> None:
 
 
 def test_ops_in_kernels_are_calls_of_their_own() -> None:
-    assert calls(lambda x: ag.sigmoid(x) * 2) == ["sigmoid", "mul"]
+    assert calls(lambda x: ag.sigmoid(x) * 2) == ["sigmoid", "multiply"]
 
 
 def test_branches_on_shapes_and_dtypes_are_taken() -> None:
@@ -67,7 +67,7 @@ def test_what_is_written_into_an_array_of_the_kernels_own_is_its_new_value() -> 
         y += x
         return z - np.square(x)
 
-    assert calls(kernel) == ["exp", "multiply", "add", "square", "sub"]
+    assert calls(kernel) == ["exp", "multiply", "add", "square", "subtract"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +151,7 @@ def test_what_a_kernel_keeps_for_the_next_call_is_no_less_than_an_array() -> Non
         kept["mean"] = 0.9 * kept.get("mean", 0) + 0.1 * x.mean()
         return x * 2
 
-    assert calls(kernel) == ["mul"]
+    assert calls(kernel) == ["multiply"]
     assert kernel(X) is not None
     assert float(kept["mean"]) == pytest.approx(0.271 * X.mean())
     assert isinstance(kept["mean"], np.floating)
@@ -159,5 +159,5 @@ def test_what_a_kernel_keeps_for_the_next_call_is_no_less_than_an_array() -> Non
 
 def test_nobody_is_warned_of_what_a_kernel_does_when_it_is_taken_apart() -> None:
     with np.errstate(all="raise"):
-        assert calls(lambda x: np.log(x * 0) / x) == ["mul", "log", "truediv"]
+        assert calls(lambda x: np.log(x * 0) / x) == ["multiply", "log", "divide"]
     assert calls(lambda x: np.nanmean(x * np.nan, axis=0)) is not None

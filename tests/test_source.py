@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import keyword
 import subprocess
 import sys
@@ -580,6 +581,40 @@ def test_a_kernel_that_cannot_be_written_is_named(kernel: Any, words: str) -> No
         J.backward()
     with pytest.raises(ValueError, match=f"the op mystery cannot be written: .*{words}"):
         source(run.name(locals()))
+
+
+def test_a_kernel_whose_file_has_changed_since_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "def shifted(x):\n    return x + 1 if x.max() < 9 else x\n"
+    file = tmp_path / "changing_kernels.py"
+    file.write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    op = ag.elementwise(importlib.import_module(file.stem).shifted, "$x", x=lambda g: g)
+    x = parameter(np.array([0.1, 0.2]))
+    with ag.trace() as run:
+        J = np.sum(op(x))
+        J.backward()
+    assert "def shifted(x):\n    return x + 1 if x.max() < 9 else x\n" in agrees(run.name(locals()))
+    file.write_text(text.replace("1", "22"))
+    with pytest.raises(ValueError, match=r"the op shifted cannot be written: .* not what was run"):
+        source(run)
+
+
+@pytest.mark.parametrize("looks", [False, True])
+def test_numbers_among_the_operands_of_an_op_are_written(looks: bool) -> None:
+    def scaled(a: Array, b: Array) -> Array:
+        y = np.exp(a) * b
+        return y + y * y if not looks or np.max(y) < 99 else y
+
+    op = ag.elementwise(scaled, "f($a, $b)", a=lambda g, a, b: g * (np.exp(a) * b))
+    x = parameter(np.array([0.1, 0.2]))
+    with ag.trace() as run:
+        J = np.sum(op(x, 2.0))
+        J.backward()
+    text = agrees(run.name(locals()))
+    assert ("scaled(x, 2.0)" if looks else "scaled(x)") in text
+    assert "scaled(x, 2)" in simplified(run)
 
 
 def test_a_kernel_without_a_source_is_written_if_it_comes_apart() -> None:

@@ -112,10 +112,9 @@ def source(
     modules of Python's own library.
 
     A program says what one run did.  Which way a branch went, what shapes and dtypes decided in the
-    kernels of ops, and what NumPy made of the data without Tensors (a mask such as ``x > 0``), stays
-    in it as it was: such an array stands in the
-    program unless it has a name, which makes it an argument.  ``Y.T``, ``1 - Y`` and ``-Y`` of data
-    with names follow these.
+    kernels of ops, and what NumPy made of the data without Tensors (a mask such as ``x > 0``) stays
+    in it as it was: such an array stands in the program unless it has a name, which makes it an
+    argument.  ``Y.T``, ``1 - Y`` and ``-Y`` of data with names follow these.
 
     Parameters
     ----------

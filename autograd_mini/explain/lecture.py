@@ -155,7 +155,7 @@ class Form:
                 else Symbol(x.array, x.name, x.primitive, operands, x.statics)
             )
             if (op := x.primitive) and "$" not in (op.python or "") and x.python[:3] != "np.":
-                arrays = [y.array for y in x.operands]
+                arrays = [np.asarray(y.array) for y in x.operands]
                 name, statics = self.kernels.function(op, arrays, x.statics)
                 op = Primitive(op.kernel, op.template, {}, op.name, op.kind, name, op.analytic)
                 found[x] = Symbol(x.array, None, op, operands, statics)

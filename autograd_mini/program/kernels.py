@@ -24,6 +24,7 @@ import numpy as np
 from ..core import ops
 from ..core.primitive import Primitive, implementations
 from ..text import clean
+from ..trace import same
 from ..trace.kernels_apart import Apart, Part, all_of, method, replaced, taken_apart
 from .literals import (
     LONGEST_EXPRESSION,
@@ -39,15 +40,6 @@ from .literals import (
 from .sources import Put, definition, first_line, outside_of, refuse_module
 
 SPECIAL = "scipy.special"
-#: How Python's operators are written.
-OPERATORS: dict[Any, str] = {
-    **{operator.add: "a + b", operator.sub: "a - b", operator.mul: "a * b", operator.mod: "a % b"},
-    **{operator.truediv: "a / b", operator.floordiv: "a // b", operator.pow: "a ** b"},
-    **{operator.matmul: "a @ b", operator.and_: "a & b", operator.or_: "a | b"},
-    **{operator.xor: "a ^ b", operator.lt: "a < b", operator.le: "a <= b", operator.gt: "a > b"},
-    **{operator.ge: "a >= b", operator.eq: "a == b", operator.ne: "a != b"},
-    **{operator.neg: "-a", operator.pos: "+a", operator.invert: "~a", operator.abs: "abs(a)"},
-}
 BUILTIN_TYPES = frozenset(thing for thing in vars(builtins).values() if isinstance(thing, type))
 #: What a constant may be.
 PLAIN_TYPES: frozenset[type] = frozenset(
@@ -98,23 +90,30 @@ class Kernels:
             lines, text = self._lines(apart, named_parts(primitive, apart.given))
             if not lines and not is_long(text):
                 return self._lines(apart, parts)[1]
-        name, statics = self._function_of(primitive, apart, statics)
+        name, statics = self._function_of(primitive, apart, arrays, statics)
         return ast.Call(parsed(name), list(operands), self._keywords(statics, {}))
 
     def function(
         self, primitive: Primitive, arrays: Sequence[Any], statics: Mapping[str, Any]
     ) -> tuple[str, Mapping[str, Any]]:
         """What the program calls the function of a call, and the statics that it still takes."""
-        return self._function_of(primitive, parts_of(primitive, arrays, statics), statics)
+        apart = parts_of(primitive, arrays, statics)
+        return self._function_of(primitive, apart, arrays, statics)
 
     def _function_of(
-        self, primitive: Primitive, apart: Apart | None, statics: Mapping[str, Any]
+        self,
+        primitive: Primitive,
+        apart: Apart | None,
+        arrays: Sequence[Any],
+        statics: Mapping[str, Any],
     ) -> tuple[str, Mapping[str, Any]]:
         """Likewise, of a kernel that has come apart or not."""
         if apart:
             return self._function_of_parts(primitive, apart), {}
         try:
             called = self.reference(primitive, primitive.name)
+            if called in self.functions:
+                self._prove(called, primitive.kernel, arrays, statics)
         except ValueError as error:
             raise ValueError(
                 f"the op {clean(primitive.name)} cannot be written: {error}"
@@ -158,10 +157,13 @@ class Kernels:
             return ast.Attribute(args[0], results[1], ast.Load())
         if isinstance(function, Primitive):
             return self.expression(function, args, results, part.kwargs)
-        op = implementations.get(function)
-        form = OPERATORS.get(function) or form_of(function, getattr(op, "python", None), results)
+        if function in (operator.pow, np.matmul) and not part.kwargs:
+            sign = ast.Pow() if function is operator.pow else ast.MatMult()
+            return ast.BinOp(args[0], sign, args[1])
+        op: Any = implementations.get(function)
+        form = form_of(function, getattr(op, "python", None), results)
         if form and not part.kwargs:
-            return filled(form, dict(zip(re.findall(r"\b[abx]\b", form), args, strict=True)))
+            return filled(form, dict(zip(op.operands, args, strict=True)))
         if function is method:
             called: ast.expr = ast.Attribute(args[0], results[1], ast.Load())
             args = args[2:]
@@ -197,10 +199,9 @@ class Kernels:
         """A value of a program, in which parts can be, as the expression that makes it."""
         if isinstance(x, Part):
             return known[x]
-        if type(x) is tuple:
-            return ast.Tuple([self.value(y, known) for y in x], ast.Load())
-        if type(x) is list:
-            return ast.List([self.value(y, known) for y in x], ast.Load())
+        if type(x) in (tuple, list):
+            parts = [self.value(y, known) for y in x]
+            return (ast.Tuple if type(x) is tuple else ast.List)(parts, ast.Load())
         if type(x) is dict:
             keys: list[Any] = [self.value(y, known) for y in x]
             return ast.Dict(keys, [self.value(y, known) for y in x.values()])
@@ -322,6 +323,23 @@ class Kernels:
         self.functions[called] = ast.unparse(ast.fix_missing_locations(node))
         return called
 
+    def _prove(
+        self, called: str, kernel: FunctionType, arrays: Sequence[Any], statics: Mapping[str, Any]
+    ) -> None:
+        """Run a function of the program, and see that it does what the kernel does."""
+        constants = [f"{name} = {text}" for name, text in self.constants.items()]
+        lines = ["import numpy as np", *self.imports, *constants, *self.functions.values()]
+        program: dict[str, Any] = {}
+        with np.errstate(all="ignore"):
+            true = kernel(*arrays, **statics)
+            try:
+                exec("\n".join(lines), program)
+                found = program[called](*arrays, **statics)
+            except Exception:  # it may be anything
+                found = None
+        if found is None or not same(found, true):
+            raise ValueError("its source is not to be had: what it says is not what was run")
+
 
 # ---- parts --------------------------------------------------------------------------------------
 
@@ -404,7 +422,9 @@ def form_of(ufunc: Any, python: str | None, operands: Sequence[Any]) -> str | No
     if not isinstance(ufunc, np.ufunc) or not numpy_name(ufunc) or not python or "$" not in python:
         return None
     floats = ufunc.nin == 1 and np.ndim(operands[0]) and operands[0].dtype.kind == "f"
-    return None if "**" in python and not floats else python.replace("$", "")  # others: other bits
+    if "**" in python and not floats:  # other powers may have other bits
+        return None
+    return python.replace("$", "")
 
 
 def library_of(thing: Any) -> str | None:
