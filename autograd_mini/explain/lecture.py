@@ -7,7 +7,6 @@ the engine computed, so that a formula that was written down wrongly is an error
 from __future__ import annotations
 
 import ast
-import contextlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -136,54 +135,37 @@ class Form:
         self.forward += last
 
     def _formula(self, symbol: Symbol) -> tuple[list[Statement], str]:
-        """A formula as code that needs NumPy alone, and lines that go before it."""
-        tree = None
-        if all(x.kind != "scatter" for x in operands_first(symbol)):
-            with contextlib.suppress(SyntaxError):
-                tree = parsed(write(self._of_program(symbol), "python", self.name))
-        lines, tree = ([], tree) if tree is not None else self._in_steps(symbol)
-        return lines, Readable(self.dtype).text(tree)
+        """A formula as code that needs NumPy alone, and lines that go before it.
 
-    def _of_program(self, symbol: Symbol) -> Symbol:
-        """A formula in which functions that are not NumPy's are those of the program."""
+        Functions that are not NumPy's are those of the program.  What adds to parts of an array
+        takes lines of its own.
+        """
         found: dict[Symbol, Symbol] = {}
+        before: list[Statement] = []
         for x in operands_first(symbol):
             operands = tuple([found[y] for y in x.operands])
-            found[x] = (
-                x
-                if operands == x.operands
-                else Symbol(x.array, x.name, x.primitive, operands, x.statics)
-            )
-            if (op := x.primitive) and "$" not in (op.python or "") and x.python[:3] != "np.":
+            found[x] = x
+            if x.kind == "scatter":
+                texts = [self._text(y) for y in operands]
+                added, name = self.names.numbered("t"), self.names.numbered("t")
+                masks = all(np.asarray(y.array).dtype == bool for y in operands[1:])
+                places = [parsed(text) for text in texts[1:]]
+                written = self.kernels.scattered(name, added, places, masks, x.statics)
+                before += map(Statement, [f"{added} = {texts[0]}", *written])
+                self.numbers[name] = name
+                found[x] = Symbol(x.array, name)
+            elif (op := x.primitive) and "$" not in (op.python or "") and x.python[:3] != "np.":
                 arrays = [np.asarray(y.array) for y in x.operands]
                 name, statics = self.kernels.function(op, arrays, x.statics)
                 op = Primitive(op.kernel, op.template, {}, op.name, op.kind, name, op.analytic)
                 found[x] = Symbol(x.array, None, op, operands, statics)
-        return found[symbol]
+            elif operands != x.operands:
+                found[x] = Symbol(x.array, x.name, x.primitive, operands, x.statics)
+        return before, self._text(found[symbol])
 
-    def _in_steps(self, symbol: Symbol) -> tuple[list[Statement], ast.expr]:
-        """A formula in which something takes lines of its own: what adds to parts of an array."""
-        lines: list[Statement] = []
-        text: dict[Symbol, ast.expr] = {}
-        readable = Readable(self.dtype)
-        for x in operands_first(symbol):
-            operands = [text[y] for y in x.operands]
-            if x.name is not None:
-                text[x] = parsed(self.name(x))
-            elif x.primitive is None:
-                array = np.asarray(x.array)
-                text[x] = parsed(self.kernels.literal(array) if array.ndim else number_text(array))
-            elif x.kind == "scatter":
-                masks = all(np.asarray(y.array).dtype == bool for y in x.operands[1:])
-                added, name = self.names.numbered("t"), self.names.numbered("t")
-                written = self.kernels.scattered(name, added, operands[1:], masks, x.statics)
-                lines.append(Statement(f"{added} = {readable.text(operands[0])}"))
-                lines += map(Statement, written)
-                text[x] = parsed(name)
-            else:
-                arrays = [y.array for y in x.operands]
-                text[x] = self.kernels.expression(x.primitive, operands, arrays, x.statics)
-        return lines, text[symbol]
+    def _text(self, symbol: Symbol) -> str:
+        """An expression of NumPy's functions and the program's as code."""
+        return Readable(self.dtype).text(parsed(write(symbol, "python", self.name)))
 
     # -- what comes out --
 
