@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import autograd_mini as ag
-from autograd_mini.trace.kernels_apart import Part, taken_apart
+from autograd_mini.trace.kernels_apart import KernelCall, noted_run
 
 Array = Any
 X = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.0]])
@@ -16,10 +16,10 @@ X = np.array([[0.5, -1.0, 2.0], [1.0, 0.0, -0.0]])
 
 def calls(kernel: Any, *operands: Any, **statics: Any) -> list[str] | None:
     """The names of the calls that a kernel consists of, those first that others use."""
-    apart = taken_apart(kernel, operands or (X,), statics)
-    found: list[Part] = []
+    apart = noted_run(kernel, operands or (X,), statics)
+    found: list[KernelCall] = []
 
-    def visit(part: Part) -> None:
+    def visit(part: KernelCall) -> None:
         if part not in found:
             for x in part.parts:
                 visit(x)
@@ -29,7 +29,7 @@ def calls(kernel: Any, *operands: Any, **statics: Any) -> list[str] | None:
         return None
     visit(apart.result)
     names = [
-        x.args[1] if x.function.__name__ == "method" else x.function.__name__
+        x.args[1] if x.function.__name__ == "call_method" else x.function.__name__
         for x in found
         if x.function
     ]
@@ -134,7 +134,7 @@ def test_a_truth_value_that_decides_whether_a_kernel_raises_is_a_check() -> None
             raise IndexError("7")
         return x * 2
 
-    apart = taken_apart(kernel, [X], {})
+    apart = noted_run(kernel, [X], {})
     assert apart is not None
     found = [(x.is_true, type(x.error).__name__, str(x.error)) for x in apart.checks]
     assert found == [

@@ -25,7 +25,7 @@ from ..core import ops
 from ..core.primitive import Primitive, implementations
 from ..text import clean
 from ..trace import same
-from ..trace.kernels_apart import Apart, Part, all_of, method, replaced, taken_apart
+from ..trace.kernels_apart import Apart, KernelCall, all_of, call_method, mapped, noted_run
 from .literals import (
     LONGEST_EXPRESSION,
     MOST_DATA,
@@ -45,7 +45,7 @@ BUILTIN_TYPES = frozenset(thing for thing in vars(builtins).values() if isinstan
 PLAIN_TYPES: frozenset[type] = frozenset(
     [type(None), bool, int, float, complex, str, bytes, tuple, list, dict, slice, np.ndarray]
 )
-Known = Mapping[Part, ast.expr]
+Known = Mapping[KernelCall, ast.expr]
 
 
 class Kernels:
@@ -82,10 +82,10 @@ class Kernels:
             return ast.Attribute(operands[0], "T", ast.Load())
         if form := form_of(primitive.kernel, primitive.python, arrays):
             return filled(form, dict(zip(primitive.operands, operands, strict=False)))
-        apart = parts_of(primitive, arrays, statics)
+        apart = apart_of(primitive, arrays, statics)
         if apart:
             pairs = zip(apart.given, operands, strict=True)
-            parts = {part: text for part, text in pairs if isinstance(part, Part)}
+            parts = {part: text for part, text in pairs if isinstance(part, KernelCall)}
             operands = [*parts.values()]
             lines, text = self._lines(apart, named_parts(primitive, apart.given))
             if not lines and not is_long(text):
@@ -97,7 +97,7 @@ class Kernels:
         self, primitive: Primitive, arrays: Sequence[Any], statics: Mapping[str, Any]
     ) -> tuple[str, Mapping[str, Any]]:
         """What the program calls the function of a call, and the statics that it still takes."""
-        apart = parts_of(primitive, arrays, statics)
+        apart = apart_of(primitive, arrays, statics)
         return self._function_of(primitive, apart, arrays, statics)
 
     def _function_of(
@@ -143,12 +143,12 @@ class Kernels:
                 lines.append(f"if {ast.unparse(wrong)}:\n    raise {error}")
         return lines, texts[apart.result]
 
-    def _part(self, part: Part, known: Known) -> ast.expr:
+    def _part(self, part: KernelCall, known: Known) -> ast.expr:
         """A call in a kernel as an expression."""
         function = part.function
-        native = replaced(part.args, np.dtype, lambda x: x.type if x.isnative else x)
+        native = mapped(part.args, np.dtype, lambda x: x.type if x.isnative else x)
         args = [self.value(x, known) for x in native]
-        results = [x.result if isinstance(x, Part) else x for x in part.args]
+        results = [x.result if isinstance(x, KernelCall) else x for x in part.args]
         if function is operator.getitem:
             return ast.Subscript(args[0], self.key(part.args[1], known), ast.Load())
         if function is np.transpose and len(args) == 1:
@@ -164,7 +164,7 @@ class Kernels:
         form = form_of(function, getattr(op, "python", None), results)
         if form and not part.kwargs:
             return filled(form, dict(zip(op.operands, args, strict=True)))
-        if function is method:
+        if function is call_method:
             called: ast.expr = ast.Attribute(args[0], results[1], ast.Load())
             args = args[2:]
         else:
@@ -197,7 +197,7 @@ class Kernels:
 
     def value(self, x: Any, known: Known) -> ast.expr:
         """A value of a program, in which parts can be, as the expression that makes it."""
-        if isinstance(x, Part):
+        if isinstance(x, KernelCall):
             return known[x]
         if type(x) in (tuple, list):
             parts = [self.value(y, known) for y in x]
@@ -226,7 +226,7 @@ class Kernels:
     ) -> list[str]:
         """Zeros of a name, and a line that adds to them."""
         made = f"{name} = np.zeros_like({x}, shape={self.literal(statics['shape'])})"
-        known = {Part(None): index for index in indices}
+        known = {KernelCall(None): index for index in indices}
         key = ops.filled(statics["key"], tuple(known))
         if masks:
             place = ast.Subscript(parsed(name), self.key(key, known), ast.Load())
@@ -344,31 +344,31 @@ class Kernels:
 # ---- parts --------------------------------------------------------------------------------------
 
 
-def parts_of(
+def apart_of(
     primitive: Primitive, arrays: Sequence[Any], statics: Mapping[str, Any]
 ) -> Apart | None:
     """What a kernel consists of; None if it is NumPy's, stays whole, or holds arrays of numbers."""
     if numpy_name(primitive.kernel) or not isinstance(primitive.kernel, FunctionType):
         return None
-    apart = taken_apart(primitive.kernel, arrays, statics)
+    apart = noted_run(primitive.kernel, arrays, statics)
     order = parts_first([apart.result], ()) if apart else []
     held = [x for part in order for x in all_of((part.args, part.kwargs), np.ndarray)]
     return None if any(x.size > 1 and regular(x) is None for x in held) else apart
 
 
-def named_parts(primitive: Primitive, given: Sequence[Any]) -> dict[Part, ast.expr]:
+def named_parts(primitive: Primitive, given: Sequence[Any]) -> dict[KernelCall, ast.expr]:
     """The operands that are arrays, by the names of the kernel's parameters."""
     names = list(primitive.operands)
     if primitive.variadic:
         last = names.pop()
         names += [f"{last}{i}" for i in range(len(given) - len(names))]
     pairs = zip(names, given, strict=True)
-    return {part: parsed(name) for name, part in pairs if isinstance(part, Part)}
+    return {part: parsed(name) for name, part in pairs if isinstance(part, KernelCall)}
 
 
-def parts_first(results: Sequence[Part], known: Container[Part]) -> list[Part]:
+def parts_first(results: Sequence[KernelCall], known: Container[KernelCall]) -> list[KernelCall]:
     """Results and all that they were made of, each after its own parts, without what is known."""
-    found: dict[Part, None] = {}
+    found: dict[KernelCall, None] = {}
     stack = [x for x in reversed(results) if x not in known]
     while stack:
         missing = [x for x in stack[-1].parts if x not in found and x not in known]

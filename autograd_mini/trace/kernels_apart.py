@@ -24,7 +24,7 @@ from .origins import same
 
 #: What is known of an array without looking at its values.
 FACTS = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes")
-LOOKING = ("float", "int", "index", "complex", "array", "setitem", "contains")
+READS = ("float", "int", "index", "complex", "array", "setitem", "contains")
 
 
 class StaysWhole(TypeError):  # noqa: N818 - it says what follows
@@ -32,7 +32,7 @@ class StaysWhole(TypeError):  # noqa: N818 - it says what follows
 
 
 @dataclass(eq=False, slots=True)
-class Part:
+class KernelCall:
     """One call that a kernel consists of, or one of its operands.
 
     Attributes
@@ -40,8 +40,8 @@ class Part:
     result : ndarray, number or tuple
         What it gave.
     function : callable or None
-        A function of NumPy, SciPy or `operator`, ``getattr``, `method` or a `Primitive`; None for
-        an operand.
+        A function of NumPy, SciPy or `operator`, ``getattr``, `call_method` or a `Primitive`; None
+        for an operand.
     args, kwargs : tuple, dict
         With parts for what was noted, also in tuples, lists and slices.
     """
@@ -52,15 +52,15 @@ class Part:
     kwargs: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[KernelCall]:
         """What it was called on."""
-        return all_of((self.args, self.kwargs), Part)
+        return all_of((self.args, self.kwargs), KernelCall)
 
 
-class Check(NamedTuple):
+class Requirement(NamedTuple):
     """A truth value that a kernel asks for, and the error if it is not what it was."""
 
-    part: Part
+    part: KernelCall
     is_true: bool
     error: Exception
 
@@ -69,8 +69,8 @@ class Apart(NamedTuple):
     """What a kernel consists of: the parts that stand for operands, checks, and the result."""
 
     given: list[Any]
-    checks: list[Check]
-    result: Part
+    checks: list[Requirement]
+    result: KernelCall
 
 
 @dataclass(eq=False)
@@ -79,11 +79,11 @@ class Asked:
 
     wrong: int | None = None
     errors: Any = None  # how NumPy treats them outside of the kernel
-    told: dict[Part, bool] = field(default_factory=dict)
+    told: dict[KernelCall, bool] = field(default_factory=dict)
     is_over: bool = False  # what somebody kept goes on as the array that it stands for
 
 
-def method(x: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+def call_method(x: Any, name: str, *args: Any, **kwargs: Any) -> Any:
     """Call a method of an array."""
     return getattr(x, name)(*args, **kwargs)
 
@@ -97,7 +97,7 @@ class Noted(NDArrayOperatorsMixin, Operand):
     __slots__ = ("asked", "is_shared", "part")
     __hash__ = object.__hash__
 
-    def __init__(self, part: Part, asked: Asked, is_shared: bool) -> None:
+    def __init__(self, part: KernelCall, asked: Asked, is_shared: bool) -> None:
         self.part = part
         self.asked = asked
         self.is_shared = is_shared  # whether others see what is written into it
@@ -108,7 +108,7 @@ class Noted(NDArrayOperatorsMixin, Operand):
         if name.startswith("__"):
             raise AttributeError(name)
         if callable(getattr(self.part.result, name)):
-            return lambda *args, **kwargs: self._note(method, self, name, *args, **kwargs)
+            return lambda *args, **kwargs: self._note(call_method, self, name, *args, **kwargs)
         return self._note(getattr, self, name)
 
     def _note(self, function: Any, *args: Any, **kwargs: Any) -> Any:
@@ -116,14 +116,14 @@ class Noted(NDArrayOperatorsMixin, Operand):
         if np.geterr() != self.asked.errors and not self.asked.is_over:
             raise StaysWhole("it says itself what becomes of overflows")
         run = function.kernel if isinstance(function, Primitive) else function
-        plain_args, plain_kwargs = replaced((args, kwargs), Noted, lambda x: x.part.result)
+        plain_args, plain_kwargs = mapped((args, kwargs), Noted, lambda x: x.part.result)
         result = run(*plain_args, **plain_kwargs)
         if function in ABOUT_SHAPES or self.asked.is_over:
             return result
         if not isinstance(result, np.ndarray | np.generic | tuple):
             raise StaysWhole("it looks at values")
-        arguments = replaced((args, kwargs), Noted, lambda x: x.part)
-        y = Noted(Part(result, function, *arguments), self.asked, False)
+        arguments = mapped((args, kwargs), Noted, lambda x: x.part)
+        y = Noted(KernelCall(result, function, *arguments), self.asked, False)
         for x in all_of((args, kwargs), Noted):
             both = isinstance(x.part.result, np.ndarray) and isinstance(result, np.ndarray)
             if not both or np.may_share_memory(x.part.result, result):
@@ -176,21 +176,21 @@ class Noted(NDArrayOperatorsMixin, Operand):
         return (self[i] for i in range(len(self)))
 
 
-def replaced(x: Any, kind: type, by: Callable[[Any], Any]) -> Any:
+def mapped(x: Any, kind: type, by: Callable[[Any], Any]) -> Any:
     """The same arguments, with something for each of a kind."""
     if isinstance(x, kind):
         return by(x)
     if type(x) in (tuple, list):
-        return type(x)([replaced(part, kind, by) for part in x])
+        return type(x)([mapped(part, kind, by) for part in x])
     if isinstance(x, slice):
-        return slice(*[replaced(part, kind, by) for part in (x.start, x.stop, x.step)])
-    return {k: replaced(v, kind, by) for k, v in x.items()} if type(x) is dict else x
+        return slice(*[mapped(part, kind, by) for part in (x.start, x.stop, x.step)])
+    return {k: mapped(v, kind, by) for k, v in x.items()} if type(x) is dict else x
 
 
 def all_of(x: Any, kind: type) -> list[Any]:
     """What there is of a kind in arguments."""
     found: list[Any] = []
-    replaced(x, kind, found.append)
+    mapped(x, kind, found.append)
     return found
 
 
@@ -200,16 +200,16 @@ def looks(name: str) -> Callable[..., Any]:
     def look(self: Noted, *args: Any, **kwargs: Any) -> Any:
         if not self.asked.is_over:
             raise StaysWhole("it looks at values")
-        return method(self.part.result, name, *args, **kwargs)
+        return call_method(self.part.result, name, *args, **kwargs)
 
     return look
 
 
-for _name in LOOKING:
+for _name in READS:
     setattr(Noted, f"__{_name}__", looks(f"__{_name}__"))
 
 
-def taken_apart(
+def noted_run(
     kernel: Callable[..., Any], operands: Sequence[Any], statics: Mapping[str, Any]
 ) -> Apart | None:
     """What a kernel consists of when it is called on these operands.
@@ -221,12 +221,12 @@ def taken_apart(
     for x in arrays:
         if isinstance(x, np.ndarray):
             x.flags.writeable = False
-    given = [Part(x) if isinstance(x, np.ndarray | np.generic) else x for x in arrays]
+    given = [KernelCall(x) if isinstance(x, np.ndarray | np.generic) else x for x in arrays]
 
     def run(asked: Asked) -> Any:
         asked.errors = np.geterr()
         try:
-            return kernel(*replaced(given, Part, lambda x: Noted(x, asked, True)), **statics)
+            return kernel(*mapped(given, KernelCall, lambda x: Noted(x, asked, True)), **statics)
         finally:
             asked.is_over = True
 
@@ -236,7 +236,7 @@ def taken_apart(
             asked = Asked()
             result, true = run(asked), kernel(*arrays, **statics)
             checks = [
-                Check(part, truth, refusal(run, wrong))
+                Requirement(part, truth, refusal(run, wrong))
                 for wrong, (part, truth) in enumerate(asked.told.items())
             ]
         except Exception:  # a kernel may be a user's
