@@ -73,7 +73,9 @@ def test_what_is_written_into_an_array_of_the_kernels_own_is_its_new_value() -> 
 @pytest.mark.parametrize(
     "write",
     [
-        lambda x, y: y.T.__iadd__(1),  # others see it
+        lambda x, y: y.T.__iadd__(1),
+        lambda x, y: y.T.__iadd__(np.maximum(x.T - 9, 0)),  # others do not see it yet
+        lambda x, y: y.astype(np.float32).__iadd__(x * 0),
         lambda x, y: x.__iadd__(1),
         lambda x, y: y.__setitem__(0, 1),
         lambda x, y: np.exp(x, out=np.empty((2, 3))),
@@ -100,11 +102,13 @@ def test_a_kernel_that_writes_elsewhere_stays_whole(write: Any) -> None:
         lambda x: x * x.tolist()[0][0],
         lambda x: x * x[0, 0].item(),
         lambda x: x * np.asarray(x),
+        lambda x: x * np.asarray(x).sum(),  # of Python's objects, one after the other
         lambda x: x[int(x[1, 0])],
         lambda x: x * np.array_equal(x, x),
         lambda x: x * (0.5 in x),
         lambda x: np.array([np.sum(x)]),
         lambda x: x.flags.writeable * x,
+        lambda x: np.linalg.cholesky(-x @ x.T) if x.max() > 9 else x * 2,  # which would fail
         lambda x: "x",
         lambda x: x.nothing,
     ],
@@ -130,7 +134,8 @@ def test_a_truth_value_that_decides_whether_a_kernel_raises_is_a_check() -> None
     def kernel(x: Array) -> Array:
         if x.min() < -9:
             raise ValueError(f"{x.min():.3f} is below {-9}")
-        if not (x.max() < 9 and (x != 7).all()):
+        is_fine = x.max() < 9 and (x != 7).all()
+        if not is_fine:
             raise IndexError("7")
         return x * 2
 
@@ -144,15 +149,25 @@ def test_a_truth_value_that_decides_whether_a_kernel_raises_is_a_check() -> None
     ]
 
 
-def test_what_a_kernel_keeps_for_the_next_call_is_no_less_than_an_array() -> None:
+def test_what_a_kernel_keeps_is_no_less_than_an_array() -> None:
     kept: dict[str, Any] = {}
 
     def kernel(x: Array) -> Array:
+        kept["all"] = [*kept.get("all", []), np.exp(x)]
+        kept["most"] = [*kept.get("most", []), x.max()]
         kept["mean"] = 0.9 * kept.get("mean", 0) + 0.1 * x.mean()
         return x * 2
 
     assert calls(kernel) == ["multiply"]
-    assert kernel(X) is not None
+    first, second = kept["all"]
+    assert not isinstance(first, np.ndarray)
+    first[0] = 7
+    np.testing.assert_array_equal(np.asarray(first)[0], [7, 7, 7])
+    np.testing.assert_array_equal(first[1] + 1, second[1] + 1)
+    assert float(first[0, 1]) == 7
+    assert float(first.sum()) == 21 + second[1].sum()
+    assert float(kept["most"][0]) == 2
+    kernel(X)
     assert float(kept["mean"]) == pytest.approx(0.271 * X.mean())
     assert isinstance(kept["mean"], np.floating)
 

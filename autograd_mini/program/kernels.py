@@ -306,12 +306,9 @@ class Kernels:
         if function in self._called:
             return self._called[function]
         node = definition(function)
-        outside, inside = outside_of(function, node)
-        self.names.taken |= inside
+        outside = outside_of(function, node)
         called = self._called[function] = self.names.new(name)
         used = {name: self.reference(thing, name) for name, thing in outside.items()}
-        if hidden := {text.partition(".")[0] for text in used.values()} & inside:
-            raise ValueError(f"it has a variable with the name of another function, {hidden}")
         ops = [name for name, thing in outside.items() if isinstance(thing, Primitive)]
         used |= {f"{name}.kernel": used[name] for name in ops}
         arguments, given = node.args, function.__kwdefaults__ or {}

@@ -81,25 +81,22 @@ def first_line(docstring: str) -> ast.Expr:
     return ast.Expr(ast.Constant(clean(docstring.strip().partition("\n")[0])))
 
 
-def outside_of(function: FunctionType, node: ast.FunctionDef) -> tuple[dict[str, Any], set[str]]:
-    """What a function, with those inside it, finds outside; and the names of its own variables."""
+def outside_of(function: FunctionType, node: ast.FunctionDef) -> dict[str, Any]:
+    """What a function, with those inside it, finds outside by its names, but for builtins."""
     try:
         tables = symtable.symtable(ast.unparse(node), "program", "exec").get_children()
     except SyntaxError as error:  # nonlocal
         raise ValueError("it changes variables outside of itself") from error
-    outside, inside = dict[str, Any](), set[str]()
     known = {**function.__globals__, **inspect.getclosurevars(function).nonlocals}
+    found = {}
     for table in tables:  # which grows
         tables += table.get_children()
         for symbol in table.get_symbols():
-            name = symbol.get_name()
             if symbol.is_declared_global() and symbol.is_assigned():
                 raise ValueError("it changes variables outside of itself")
-            if not symbol.is_global():
-                inside.add(name)
-            elif name in known:
-                outside[name] = known[name]
-    return outside, inside
+            if symbol.is_global() and symbol.get_name() in known:
+                found[symbol.get_name()] = known[symbol.get_name()]
+    return found
 
 
 def refuse_module(*names: str) -> None:

@@ -24,7 +24,7 @@ from .origins import same
 
 #: What is known of an array without looking at its values.
 FACTS = ("shape", "dtype", "ndim", "size", "itemsize", "nbytes")
-READS = ("float", "int", "index", "complex", "array", "setitem", "contains")
+READS = ("array", "float", "setitem")
 
 
 class StaysWhole(TypeError):  # noqa: N818 - it says what follows
