@@ -15,7 +15,7 @@ import operator
 import re
 import sys
 from collections import Counter
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -78,27 +78,29 @@ class Kernels:
         ValueError
             If it cannot be written; the error names the op.
         """
-        if primitive.kind == "permutation" and is_reversal(statics["axes"], np.ndim(arrays[0])):
-            return ast.Attribute(operands[0], "T", ast.Load())
-        if form := form_of(primitive.kernel, primitive.python, arrays):
-            return filled(form, dict(zip(primitive.operands, operands, strict=False)))
-        apart = apart_of(primitive, arrays, statics)
-        if apart:
-            pairs = zip(apart.given, operands, strict=True)
-            parts = {part: text for part, text in pairs if isinstance(part, KernelCall)}
-            operands = [*parts.values()]
-            lines, text = self._lines(apart, named_parts(primitive, apart.given))
-            if not lines and not is_long(text):
-                return self._lines(apart, parts)[1]
-        name, statics = self._function_of(primitive, apart, arrays, statics)
-        return ast.Call(parsed(name), list(operands), self._keywords(statics, {}))
+        with naming(primitive):
+            if primitive.kind == "permutation" and is_reversal(statics["axes"], np.ndim(arrays[0])):
+                return ast.Attribute(operands[0], "T", ast.Load())
+            if form := form_of(primitive.kernel, primitive.python, arrays):
+                return filled(form, dict(zip(primitive.operands, operands, strict=False)))
+            apart = apart_of(primitive, arrays, statics)
+            if apart:
+                pairs = zip(apart.given, operands, strict=True)
+                parts = {part: text for part, text in pairs if isinstance(part, KernelCall)}
+                operands = [*parts.values()]
+                lines, text = self._lines(apart, named_parts(primitive, apart.given))
+                if not lines and not is_long(text):
+                    return self._lines(apart, parts)[1]
+            name, statics = self._function_of(primitive, apart, arrays, statics)
+            return ast.Call(parsed(name), list(operands), self._keywords(statics, {}))
 
     def function(
         self, primitive: Primitive, arrays: Sequence[Any], statics: Mapping[str, Any]
     ) -> tuple[str, Mapping[str, Any]]:
         """What the program calls the function of a call, and the statics that it still takes."""
-        apart = apart_of(primitive, arrays, statics)
-        return self._function_of(primitive, apart, arrays, statics)
+        with naming(primitive):
+            apart = apart_of(primitive, arrays, statics)
+            return self._function_of(primitive, apart, arrays, statics)
 
     def _function_of(
         self,
@@ -110,14 +112,9 @@ class Kernels:
         """Likewise, of a kernel that has come apart or not."""
         if apart:
             return self._function_of_parts(primitive, apart), {}
-        try:
-            called = self.reference(primitive, primitive.name)
-            if called in self.functions:
-                self._prove(called, primitive.kernel, arrays, statics)
-        except ValueError as error:
-            raise ValueError(
-                f"the op {clean(primitive.name)} cannot be written: {error}"
-            ) from error
+        called = self.reference(primitive, primitive.name)
+        if called in self.functions:
+            self._prove(called, primitive.kernel, arrays, statics)
         usual = primitive.defaults
         return called, {k: x for k, x in statics.items() if k not in usual or x is not usual[k]}
 
@@ -336,6 +333,15 @@ class Kernels:
                 found = None
         if found is None or not same(found, true):
             raise ValueError("its source is not to be had: what it says is not what was run")
+
+
+@contextlib.contextmanager
+def naming(primitive: Primitive) -> Iterator[None]:
+    """Let an error say which op it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"the op {clean(primitive.name)} cannot be written: {error}") from error
 
 
 # ---- parts --------------------------------------------------------------------------------------
