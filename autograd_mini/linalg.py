@@ -150,9 +150,11 @@ def minors(a: Array, *gs: Array) -> Array:
     return in_matrices(orientation) * (u @ total @ mirrored(v))
 
 
-sign_of_determinant = primitive(
-    r"\mathrm{sgn}\, \mathrm{det}($a)", "np.linalg.slogdet($a)[0]", name="sign_of_determinant"
-)(lambda a: np.linalg.slogdet(a)[0])
+@primitive(r"\mathrm{sgn}\, \mathrm{det}($a)", "np.linalg.slogdet($a)[0]")
+def sign_of_determinant(a: Array) -> Array:
+    """1, or -1 where the determinant is negative."""
+    return np.linalg.slogdet(a)[0]
+
 
 logarithm_of_determinant = primitive(
     r"\log |\mathrm{det}($a)|",
@@ -307,14 +309,17 @@ def singular_values_rule(g: Array, x: Array, y: Array) -> Array:
     return with_columns_scaled(u, g * per_length(known, known)) @ mirrored(v)
 
 
-singular_values = primitive(
+@primitive(
     r"\mathrm{svdvals}($x)",
     "np.linalg.svdvals",
     name="svdvals",
     numpy=np.linalg.svdvals,
     analytic=False,
     x=singular_values_rule,
-)(lambda x: np.linalg.svd(x, compute_uv=False))
+)
+def singular_values(x: Array) -> Array:
+    """The singular values of matrices, in descending order."""
+    return np.linalg.svd(x, compute_uv=False)
 
 
 def singular_vectors_rule(g: Array, x: Array, y: Array) -> Array:

@@ -120,10 +120,10 @@ def source(
     are in the program, which runs by itself; it imports NumPy, and where a kernel uses them,
     modules of Python's own library.
 
-    A program says what one run did.  Which way a branch went, and what NumPy made of the data
-    without Tensors (a mask such as ``x > 0``), stays in it as it was: such an array stands in the
-    program unless it has a name, which makes it an argument.  ``Y.T``, ``1 - Y`` and ``-Y`` of data
-    with names follow these.
+    A program says what one run did.  Which way a branch went, what shapes and dtypes decided in the
+    kernels of ops, and what NumPy made of the data without Tensors (a mask such as ``x > 0``) stays
+    in it as it was: such an array stands in the program unless it has a name, which makes it an
+    argument.  ``Y.T``, ``1 - Y`` and ``-Y`` of data with names follow these.
 
     Parameters
     ----------
@@ -136,9 +136,8 @@ def source(
     simplify : bool
         Whether to write the lines of ``explain(run, wrt, simplify=True)``, as a lecture has them,
         instead of a line for each call.  Each agrees with the engine to 1e-12 of the largest
-        element (with ``float32``, to 8e-6): the program is run once to see that.  It takes any
-        number of examples, ``m = X.shape[1]``, if it is right for another number, too, and else the
-        shapes of the run alone.
+        element (with ``float32``, to 8e-6): the program is run once to see that.  It, too, is for
+        the shapes of the run: a number of examples stands in it as it was, ``m = 5``.
 
     Returns
     -------
@@ -150,8 +149,8 @@ def source(
     KeyError
         If something in ``wrt`` does not occur in the run, or is the name of several things.
     ValueError
-        If there is nothing to differentiate; if the kernel of an op cannot be written, because its
-        source is not to be had or it uses what only exists in memory; if an array was written in
+        If there is nothing to differentiate; if the kernel of an op looks at values, and its source
+        is not to be had or uses what only exists in memory; if an array was written in
         place between its uses; if the simple form is not what the run computed; or if the run was
         made from a graph that did not keep enough.
     TypeError

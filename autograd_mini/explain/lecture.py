@@ -7,13 +7,13 @@ the engine computed, so that a formula that was written down wrongly is an error
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..core.primitive import Primitive
-from ..formulas import Symbol, gradient_value, operands_first, python_name, write
+from ..formulas import Symbol, gradient_value, operands_first, write
 from ..program.kernels import Kernels
 from ..program.literals import (
     LONGEST_LINE,
@@ -28,7 +28,6 @@ from ..program.literals import (
 )
 from ..program.straight_line import (
     UNNAMED,
-    Examples,
     data_of,
     function_of,
     is_given,
@@ -37,11 +36,9 @@ from ..program.straight_line import (
 )
 from ..text import clean
 from ..trace import Trace, Value
-from . import explain
 from .constants import Constant
-from .examples import for_any_number, with_number_of_examples
 from .explanation import Explanation
-from .lines import Line
+from .lines import Derivation, Line
 
 TOLERANCE = 1e-12  # of simplified lines, relative to the largest element
 
@@ -50,19 +47,9 @@ def in_lecture_form(run: Trace, wrt: Iterable[Any] | None) -> str:
     """The lines of `explain` in their simplest form as a program."""
     cost, by = run.differentiated(wrt)
     refuse_writes(run, run.calls_behind([cost, *map(gradient_value, by)]))
-    form = proved(run, cost, by)
-    found = for_any_number(form, run)
-    if found is None and (spoken := with_number_of_examples(run, form.arguments.values())):
-        found = for_any_number(proved(spoken, cost, by), spoken)
-    form, examples = found or (form, None)
-    return form.text([form.result], examples)
-
-
-def proved(run: Trace, cost: Value, by: Sequence[Value]) -> Form:
-    """The lines of a run, after they have been compared with it."""
     form = Form(run, cost, by)
     form.prove(executed(form.text(["return locals()"]), form.data))
-    return form
+    return form.text([form.result])
 
 
 class Statement(NamedTuple):
@@ -98,13 +85,12 @@ def folded(code: str) -> str:
 class Form:
     """The lines of an explanation as the lines of a program."""
 
-    def __init__(self, run: Trace, cost: Value, by: Sequence[Value]) -> None:
+    def __init__(self, run: Trace, cost: Value, by: list[Value]) -> None:
         self.cost, self.by = cost, by
-        self.explanation: Explanation = explain(run, by, simplify=True)
+        self.explanation = Explanation(Derivation(run, cost, by, True), False)
         self.names = Names()
-        self.kernels = Kernels(self.names, plain=True)
+        self.kernels = Kernels(self.names)
         self.dtype = cost.dtype
-        self.sized: Callable[[str], str] = str  # how lengths are written
         lines, quantities = self.explanation.lines, self.explanation.quantities
         self.called = {
             name: self.names.new(identifier(name))
@@ -149,40 +135,37 @@ class Form:
         self.forward += last
 
     def _formula(self, symbol: Symbol) -> tuple[list[Statement], str]:
-        """A formula as code that needs NumPy alone, and lines that go before it."""
-        used = {x.primitive for x in operands_first(symbol) if x.primitive is not None}
-        tree = None
-        if all(x.kind != "scatter" for x in used):
-            try:
-                tree = parsed(write(symbol, "python", self.name))
-            except SyntaxError:
-                tree = None
-        lines, tree = ([], tree) if tree is not None else self._in_steps(symbol)
-        primitives = {python_name(x): x for x in used if not python_name(x).startswith("np.")}
-        return lines, Readable(self.kernels, primitives, self.dtype).text(tree)
+        """A formula as code that needs NumPy alone, and lines that go before it.
 
-    def _in_steps(self, symbol: Symbol) -> tuple[list[Statement], ast.expr]:
-        """A formula in which something takes lines of its own: what adds to parts of an array."""
-        lines: list[Statement] = []
-        text: dict[Symbol, ast.expr] = {}
-        readable = Readable(self.kernels, {}, self.dtype)
+        Functions that are not NumPy's are those of the program.  What adds to parts of an array
+        takes lines of its own.
+        """
+        found: dict[Symbol, Symbol] = {}
+        before: list[Statement] = []
         for x in operands_first(symbol):
-            operands = [text[y] for y in x.operands]
-            if x.name is not None:
-                text[x] = parsed(self.name(x))
-            elif x.primitive is None:
-                array = np.asarray(x.array)
-                text[x] = parsed(self.kernels.literal(array) if array.ndim else number_text(array))
-            elif x.kind == "scatter":
-                masks = all(np.asarray(y.array).dtype == bool for y in x.operands[1:])
+            operands = tuple([found[y] for y in x.operands])
+            found[x] = x
+            if x.kind == "scatter":
+                texts = [self._text(y) for y in operands]
                 added, name = self.names.numbered("t"), self.names.numbered("t")
-                written = self.kernels.scattered(name, added, operands[1:], masks, x.statics)
-                lines.append(Statement(f"{added} = {readable.text(operands[0])}"))
-                lines += map(Statement, written)
-                text[x] = parsed(name)
-            else:
-                text[x] = self.kernels.expression(x.primitive, operands, x.statics, x.array)
-        return lines, text[symbol]
+                masks = all(np.asarray(y.array).dtype == bool for y in operands[1:])
+                places = [parsed(text) for text in texts[1:]]
+                written = self.kernels.scattered(name, added, places, masks, x.statics)
+                before += map(Statement, [f"{added} = {texts[0]}", *written])
+                self.numbers[name] = name
+                found[x] = Symbol(x.array, name)
+            elif (op := x.primitive) and "$" not in (op.python or "") and x.python[:3] != "np.":
+                arrays = [np.asarray(y.array) for y in x.operands]
+                name, statics = self.kernels.function(op, arrays, x.statics)
+                op = Primitive(op.kernel, op.template, {}, op.name, op.kind, name, op.analytic)
+                found[x] = Symbol(x.array, None, op, operands, statics)
+            elif operands != x.operands:
+                found[x] = Symbol(x.array, x.name, x.primitive, operands, x.statics)
+        return before, self._text(found[symbol])
+
+    def _text(self, symbol: Symbol) -> str:
+        """An expression of NumPy's functions and the program's as code."""
+        return Readable(self.dtype).text(parsed(write(symbol, "python", self.name)))
 
     # -- what comes out --
 
@@ -220,7 +203,7 @@ class Form:
         results = {line.value: line.name for line in self.explanation.forward}
         return self.called[(quantities | results)[value]]
 
-    def text(self, end: Sequence[str], examples: Examples | None = None) -> str:
+    def text(self, end: Sequence[str]) -> str:
         """The program, with a last line."""
         constants = [f"{name} = {text}" for name, text in self.constants.items()]
         unnamed = [f"{name} = {text}" for name, text in self.unnamed.items()]
@@ -234,7 +217,6 @@ class Form:
             [self._called(value) for value in self.by],
             [*body, *map(str, self.backward), *end],
             "what the run computed, but for rounding",
-            examples,
         )
 
     def _assumptions(self) -> list[str]:
@@ -260,17 +242,13 @@ class Form:
 
     def _factor(self, scale: float) -> str:
         """What a gradient without its constant has to be divided by."""
-        return self.sized(write(Constant.of(scale).inverse.symbol, "python", self.name))
+        return write(Constant.of(scale).inverse.symbol, "python", self.name)
 
 
 class Readable(ast.NodeTransformer):
-    """Formulas as a program has them: its own functions, and NumPy in the words of its readers."""
+    """Formulas as a program has them: NumPy in the words of its readers."""
 
-    def __init__(
-        self, kernels: Kernels, primitives: dict[str, Primitive], dtype: np.dtype[Any]
-    ) -> None:
-        self.kernels = kernels
-        self.primitives = primitives
+    def __init__(self, dtype: np.dtype[Any]) -> None:
         self.dtype = "" if dtype == np.float64 else f", dtype={dtype_text(dtype)}"
 
     def text(self, tree: ast.expr) -> str:
@@ -278,11 +256,8 @@ class Readable(ast.NodeTransformer):
         return ast.unparse(ast.fix_missing_locations(self.visit(tree)))
 
     def visit_Call(self, node: ast.Call) -> ast.AST:
-        """A function by its name in the program; a number everywhere as ``np.ones`` and such."""
+        """A number everywhere as ``np.ones`` and such."""
         self.generic_visit(node)
-        primitive = self.primitives.get(ast.unparse(node.func))
-        if primitive is not None:
-            node.func = parsed(self.kernels.reference(primitive, primitive.name))
         match node:
             case ast.Call(ast.Attribute(attr="broadcast_to"), [number], [ast.keyword(value=shape)]):
                 return self._repeated(number, shape) or node

@@ -1,283 +1,51 @@
-"""The kernels of ops as text: what the lines of a program say, and the functions that they call."""
+"""The kernels of ops as text: what the lines of a program say, and the functions that they call.
+
+A kernel is taken apart by running it, and written as the calls of NumPy that it consists of: in the
+line itself if they make one short expression, else as a function.  One that stays whole, because it
+looks at values or writes into arrays, comes along as its source says, with what it uses.
+"""
 
 from __future__ import annotations
 
 import ast
 import builtins
-import copy
-import dis
-import functools
+import contextlib
 import inspect
+import operator
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from types import CodeType, FunctionType, ModuleType
-from typing import Any, NoReturn
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from types import FunctionType, ModuleType
+from typing import Any
 
 import numpy as np
 
 from ..core import ops
-from ..core.primitive import Primitive
-from ..formulas.names import NUMPY_NAMES
+from ..core.primitive import Primitive, implementations
 from ..text import clean
+from ..trace import same
+from ..trace.kernels_apart import Apart, KernelCall, all_of, call_method, mapped, noted_run
 from .literals import (
     LONGEST_EXPRESSION,
     MOST_DATA,
     Names,
     array_text,
-    dtype_text,
     identifier,
+    indented,
     number_text,
     parsed,
+    regular,
 )
+from .sources import Put, definition, first_line, outside_of, refuse_module
 
 SPECIAL = "scipy.special"
-OURS = ops.__name__.removesuffix("core.ops")
-#: Functions of ours that only take a shorter way, as a reader of NumPy writes them.
-SHORTCUTS = {
-    "core.ops.sum_along": "np.sum(x, axis=axis, keepdims=keepdims)",
-    "core.ops.max_along": "np.max(x, axis=axis, keepdims=keepdims)",
-    "nn.ops.product": "a @ b",
-}
-#: What a kernel may consist of to be written as a line.
-PLAIN = (
-    *(ast.Name, ast.Load, ast.Constant, ast.Attribute, ast.Call, ast.keyword, ast.Starred),
-    *(ast.BinOp, ast.UnaryOp, ast.Compare, ast.Subscript, ast.Slice, ast.Tuple, ast.List),
-    *(ast.operator, ast.unaryop, ast.cmpop),
+BUILTIN_TYPES = frozenset(thing for thing in vars(builtins).values() if isinstance(thing, type))
+#: What a constant may be.
+PLAIN_TYPES: frozenset[type] = frozenset(
+    [type(None), bool, int, float, complex, str, bytes, tuple, list, dict, slice, np.ndarray]
 )
-
-
-def numpy_name(thing: Any) -> str | None:
-    """What NumPy calls something of its own; None if it is not NumPy's or has no public name."""
-    name = getattr(thing, "__name__", None)
-    for module, path in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft")):
-        if isinstance(name, str) and getattr(module, name, None) is thing:
-            return f"{path}.{name}"
-    return None
-
-
-def codes(code: CodeType) -> Iterator[CodeType]:
-    """A code object and those of the functions inside it."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from codes(constant)
-
-
-def global_names(code: CodeType) -> set[str]:
-    """The names that a function looks up in its module."""
-    return {
-        instruction.argval
-        for part in codes(code)
-        for instruction in dis.get_instructions(part)
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME")
-    }
-
-
-def writes_globals(code: CodeType) -> bool:
-    """Whether a function assigns to names of its module, or of the function around it."""
-    return any(
-        instruction.opname == "STORE_GLOBAL"
-        or (instruction.opname == "STORE_DEREF" and instruction.argval in code.co_freevars)
-        for part in codes(code)
-        for instruction in dis.get_instructions(part)
-    )
-
-
-def definition(function: FunctionType) -> ast.FunctionDef:
-    """The definition of a function in its own source; a lambda as the def that it stands for.
-
-    Raises
-    ------
-    ValueError
-        If there is no source, or it does not tell which of several lambdas this is.
-    """
-    code = function.__code__
-    try:
-        definitions = definitions_in("".join(inspect.findsource(code)[0]))
-    except (OSError, TypeError, SyntaxError, IndexError) as error:
-        raise ValueError(
-            "its source is not to be had: define it in a file or in a notebook cell"
-        ) from error
-    candidates: list[Any] = [
-        node
-        for node in definitions.get(code.co_name, [])
-        if [argument.arg for argument in arguments_of(node.args)] == parameters(code)
-        and encloses(node, code)
-    ]
-    candidates.sort(key=lambda node: (node.end_lineno - node.lineno, size_on_line(node)))
-    if not candidates:
-        raise ValueError("its source is not to be had: the file has changed since it was run")
-    found = candidates[0]
-    if isinstance(found, ast.FunctionDef):
-        return copy.deepcopy(found)
-    body: list[ast.stmt] = [ast.Return(found.body)]
-    made = ast.FunctionDef("function", found.args, body, [], None, None)
-    return ast.fix_missing_locations(copy.deepcopy(made))
-
-
-@functools.lru_cache(8)
-def definitions_in(text: str) -> dict[str, list[ast.FunctionDef | ast.Lambda]]:
-    """The functions that a module defines, by their names."""
-    found: dict[str, list[ast.FunctionDef | ast.Lambda]] = {}
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.FunctionDef | ast.Lambda):
-            found.setdefault(getattr(node, "name", "<lambda>"), []).append(node)
-    return found
-
-
-def arguments_of(arguments: ast.arguments) -> list[ast.arg]:
-    """All parameters, in the order in which a code object has them."""
-    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return found + [x for x in (arguments.vararg, arguments.kwarg) if x is not None]
-
-
-def parameters(code: CodeType) -> list[str]:
-    """The names of the parameters of a code object."""
-    stars = bool(code.co_flags & inspect.CO_VARARGS) + bool(code.co_flags & inspect.CO_VARKEYWORDS)
-    return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + stars])
-
-
-def encloses(node: Any, code: CodeType) -> bool:
-    """Whether all instructions of a code object come from inside a definition."""
-    if isinstance(node, ast.FunctionDef):
-        first = min([node.lineno, *(part.lineno for part in node.decorator_list)])
-        return node.name == code.co_name and first == code.co_firstlineno
-    start, end = (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
-    if node.lineno != code.co_firstlineno:
-        return False
-    places = [place for place in code.co_positions() if None not in place]
-    inside = [p for p in places if (p[0], p[2]) != (code.co_firstlineno, 0) or p[3] != 0]
-    if not inside:
-        raise ValueError("its source is not to be had: Python runs without positions in its code")
-    return all(start <= (p[0], p[2]) and (p[1], p[3]) <= end for p in inside)
-
-
-def size_on_line(node: Any) -> int:
-    """How long a definition is that ends on the line where it starts."""
-    return int(node.end_col_offset - node.col_offset)
-
-
-class Bare(ast.NodeTransformer):
-    """Takes from a function what readers of a short program need not see."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        """No decorators, no annotation, and one line of the docstring."""
-        self.generic_visit(node)
-        node.decorator_list, node.returns = [], None
-        text = ast.get_docstring(node)
-        if text is not None:
-            node.body = node.body[1:]
-            line = ast.Expr(ast.Constant(clean(text.strip().partition("\n")[0])))
-            node.body = [line, *node.body]
-        node.body = node.body or [ast.Pass()]
-        return node
-
-    def visit_arg(self, node: ast.arg) -> ast.AST:
-        """No annotation."""
-        node.annotation = None
-        return node
-
-    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST | None:
-        """An assignment; nothing if there is no value."""
-        self.generic_visit(node)
-        return node.value and ast.Assign([node.target], node.value, lineno=node.lineno)
-
-
-class Put(ast.NodeTransformer):
-    """Puts expressions in the place of names, and several in the place of ``*xs``."""
-
-    def __init__(self, found: dict[str, ast.expr | list[ast.expr]]) -> None:
-        self.found = found
-
-    def visit_Name(self, node: ast.Name) -> Any:
-        """What is in the place of a name; several as a tuple."""
-        found = self.found.get(node.id, node)
-        return ast.Tuple(found, ast.Load()) if isinstance(found, list) else found
-
-    def visit_Starred(self, node: ast.Starred) -> Any:
-        """All of them."""
-        if isinstance(node.value, ast.Name) and isinstance(self.found.get(node.value.id), list):
-            return self.found[node.value.id]
-        return self.generic_visit(node)
-
-
-class Referring(ast.NodeTransformer):
-    """Replaces what a function finds outside of itself by what that is called in the program."""
-
-    def __init__(self, kernels: Kernels, outside: dict[str, Any], inside: set[str]) -> None:
-        self.kernels = kernels
-        self.outside = outside
-        self.inside = inside
-
-    def visit_Name(self, node: ast.Name) -> ast.AST:
-        """A function, a module or a constant."""
-        if isinstance(node.ctx, ast.Load) and node.id in self.outside:
-            return self.put(self.outside[node.id], node.id)
-        return node
-
-    def visit_Call(self, node: ast.Call) -> ast.AST:
-        """A shortcut of ours as what it stands for, if that is wanted."""
-        function = self.outside.get(node.func.id) if isinstance(node.func, ast.Name) else None
-        if not isinstance(function, FunctionType) or not self.kernels.plain or node.keywords:
-            return self.generic_visit(node)
-        name = f"{function.__module__}.{function.__name__}".removeprefix(OURS)
-        if name not in SHORTCUTS:
-            return self.generic_visit(node)
-        arguments = [self.visit(x) for x in node.args]
-        return filled(
-            SHORTCUTS[name], dict(zip(parameters(function.__code__), arguments, strict=True))
-        )
-
-    def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
-        """Likewise, by way of a module of ours or an op."""
-        found = self.looked_up(node)
-        return self.generic_visit(node) if found is None else self.put(found, node.attr)
-
-    def put(self, thing: Any, name: str) -> ast.AST:
-        """What something is called in the program; no variable of the function may hide that."""
-        text = self.kernels.reference(thing, name)
-        if text.partition(".")[0] in self.inside:
-            raise ValueError(f"it has a variable with the name of another function, {text}")
-        return parsed(text)
-
-    def looked_up(self, node: ast.expr) -> Any:
-        """What ``softmax.kernel`` or ``ag.sigmoid`` is; None for what can stay as it stands."""
-        if isinstance(node, ast.Name):
-            thing = self.outside.get(node.id)
-            ours = isinstance(thing, ModuleType) and not known_module(thing)
-            return thing if ours or isinstance(thing, Primitive) else None
-        if isinstance(node, ast.Attribute):
-            owner = self.looked_up(node.value)
-            return None if owner is None else getattr(owner, node.attr)
-        return None
-
-
-def known_module(module: ModuleType) -> bool:
-    """Whether a module is NumPy or in Python's own library."""
-    return is_known(module.__name__)
-
-
-def is_known(name: str) -> bool:
-    """Whether a module of this name is NumPy or in Python's own library."""
-    top = name.partition(".")[0]
-    return top == "numpy" or top in sys.stdlib_module_names
-
-
-def refuse_imports(node: ast.FunctionDef) -> None:
-    """Raise if a function imports what a program that needs NumPy alone cannot."""
-    for part in ast.walk(node):
-        names = [x.name for x in part.names] if isinstance(part, ast.Import) else []
-        if isinstance(part, ast.ImportFrom):
-            names = ["." * part.level + (part.module or "")]
-        for name in names:
-            if not is_known(name):
-                refuse_module(name)
-
-
-def refuse_module(name: str) -> NoReturn:
-    """Raise: a kernel needs another package."""
-    raise ValueError(f"it uses the module {name}, and the program shall run with NumPy alone")
+Known = Mapping[KernelCall, ast.expr]
 
 
 class Kernels:
@@ -287,13 +55,10 @@ class Kernels:
     ----------
     names : Names
         Of the program.
-    plain : bool
-        Whether to write what shortcuts stand for, which may differ in the last bit.
     """
 
-    def __init__(self, names: Names, plain: bool = False) -> None:
+    def __init__(self, names: Names) -> None:
         self.names = names
-        self.plain = plain
         self.imports: dict[str, None] = {}
         self.constants: dict[str, str] = {}  # name -> text
         self.functions: dict[str, str] = {}  # name -> text, those that it uses before it
@@ -303,110 +68,171 @@ class Kernels:
         self,
         primitive: Primitive,
         operands: Sequence[ast.expr],
+        arrays: Sequence[Any],
         statics: Mapping[str, Any],
-        outcome: Any,
     ) -> ast.expr:
-        """A call as an expression of its operands; ``outcome`` is the array that came out.
+        """A call as an expression of its operands, which hold these arrays or numbers.
 
         Raises
         ------
         ValueError
             If it cannot be written; the error names the op.
         """
-        try:
-            return self._expression(primitive, operands, statics, outcome)
-        except ValueError as error:
-            raise ValueError(
-                f"the op {clean(primitive.name)} cannot be written: {error}"
-            ) from error
+        with naming(primitive):
+            if primitive.kind == "permutation" and is_reversal(statics["axes"], np.ndim(arrays[0])):
+                return ast.Attribute(operands[0], "T", ast.Load())
+            if form := form_of(primitive.kernel, primitive.python, arrays):
+                return filled(form, dict(zip(primitive.operands, operands, strict=False)))
+            apart = apart_of(primitive, arrays, statics)
+            if apart:
+                pairs = zip(apart.given, operands, strict=True)
+                parts = {part: text for part, text in pairs if isinstance(part, KernelCall)}
+                operands = [*parts.values()]
+                lines, text = self._lines(apart, named_parts(primitive, apart.given))
+                if not lines and not is_long(text):
+                    return self._lines(apart, parts)[1]
+            name, statics = self._function_of(primitive, apart, arrays, statics)
+            return ast.Call(parsed(name), list(operands), self._keywords(statics, {}))
 
-    def _expression(
+    def function(
+        self, primitive: Primitive, arrays: Sequence[Any], statics: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any]]:
+        """What the program calls the function of a call, and the statics that it still takes."""
+        with naming(primitive):
+            apart = apart_of(primitive, arrays, statics)
+            return self._function_of(primitive, apart, arrays, statics)
+
+    def _function_of(
         self,
         primitive: Primitive,
-        operands: Sequence[ast.expr],
+        apart: Apart | None,
+        arrays: Sequence[Any],
         statics: Mapping[str, Any],
-        outcome: Any,
-    ) -> ast.expr:
-        kernel = primitive.kernel
-        named: dict[str, Any] = dict(zip(primitive.operands, operands, strict=False))
-        if primitive.variadic:
-            named[primitive.operands[-1]] = list(operands[len(primitive.operands) - 1 :])
-        if primitive.kind == "index":
-            first, *indices = operands
-            return ast.Subscript(first, self.key(statics["key"], indices), ast.Load())
-        if primitive.kind == "permutation" and is_reversal(statics["axes"], np.ndim(outcome)):
-            return ast.Attribute(operands[0], "T", ast.Load())
-        form = primitive.python or ""
-        if isinstance(kernel, np.ufunc) and numpy_name(kernel) and "$" in form:
-            floats = kernel.nin == 1 and np.ndim(outcome) and outcome.dtype.kind == "f"
-            if "**" not in form or floats:  # other powers may have other bits
-                return filled(form.replace("$", ""), named)
-        if primitive.kind == "cast":
-            named["dtype"] = parsed(dtype_text(np.dtype(statics["dtype"])))
-            return filled("x.astype(dtype)", named)
-        if primitive.kind == "reduction" and primitive in NUMPY_NAMES:
-            given = {k: v for k, v in statics.items() if v is not primitive.defaults.get(k)}
-            if isinstance(axis := given.get("axis"), tuple) and len(axis) == 1:
-                given["axis"] = axis[0]
-            named |= {name: parsed(self.literal(value)) for name, value in given.items()}
-            text = f"np.{NUMPY_NAMES[primitive]}(x, axis=axis, keepdims=keepdims)"
-            return filled(text, named, leave_out=statics.keys() - given.keys())
-        if isinstance(kernel, FunctionType) and numpy_name(kernel) is None:
-            node = definition(kernel)
-            if is_plain(node, kernel):
-                named |= {name: parsed(self.literal(value)) for name, value in statics.items()}
-                returned: Any = node.body[-1]
-                return filled(ast.unparse(returned.value), named)
-        return ast.Call(
-            parsed(self.reference(primitive, primitive.name)),
-            list(operands),
-            [
-                ast.keyword(name, parsed(self.literal(value)))
-                for name, value in statics.items()
-                if not (name in primitive.defaults and value is primitive.defaults[name])
-            ],
-        )
+    ) -> tuple[str, Mapping[str, Any]]:
+        """Likewise, of a kernel that has come apart or not."""
+        if apart:
+            return self._function_of_parts(primitive, apart), {}
+        called = self.reference(primitive, primitive.name)
+        if called in self.functions:
+            self._prove(called, primitive.kernel, arrays, statics)
+        usual = primitive.defaults
+        return called, {k: x for k, x in statics.items() if k not in usual or x is not usual[k]}
 
-    def key(self, key: Any, indices: Sequence[ast.expr]) -> ast.expr:
-        """What stands between the brackets of ``x[...]``."""
-        rest = iter(indices)
+    # -- kernels that come apart --
 
-        def part(x: Any) -> ast.expr:
-            if x is ops.Index:
-                return next(rest)
-            if isinstance(x, slice):
-                bounds = [None if y is None else self.index(y) for y in (x.start, x.stop, x.step)]
-                return ast.Slice(*bounds)
-            return self.index(x)
+    def _lines(self, apart: Apart, known: Known) -> tuple[list[str], ast.expr]:
+        """The lines of what is used more than once, or long, and the expression of a result."""
+        self.names.taken |= {x.id for x in known.values() if isinstance(x, ast.Name)}
+        order = parts_first([*[x.part for x in apart.checks], apart.result], known)
+        uses = Counter(x for part in order for x in part.parts)
+        texts, lines, names = dict(known), list[str](), dict[str, ast.expr]()
+        for part in order:
+            texts[part] = self._part(part, texts)
+            text = ast.unparse(texts[part])
+            lasting = part is not apart.result and (uses[part] > 1 or is_long(texts[part]))
+            if lasting and text not in names:
+                names[text] = parsed(f"v{len(names) + 1}")
+                lines.append(f"{ast.unparse(names[text])} = {text}")
+            texts[part] = names.get(text, texts[part])
+            for check in [x for x in apart.checks if x.part is part]:
+                wrong = ast.UnaryOp(ast.Not(), texts[part]) if check.is_true else texts[part]
+                error = f"{type(check.error).__name__}({clean(str(check.error))!r})"
+                lines.append(f"if {ast.unparse(wrong)}:\n    raise {error}")
+        return lines, texts[apart.result]
 
-        if not isinstance(key, tuple):
-            return part(key)
-        parts = [part(x) for x in key]
-        return parts[0] if len(parts) == 1 else ast.Tuple(parts, ast.Load())
+    def _part(self, part: KernelCall, known: Known) -> ast.expr:
+        """A call in a kernel as an expression."""
+        function = part.function
+        native = mapped(part.args, np.dtype, lambda x: x.type if x.isnative else x)
+        args = [self.value(x, known) for x in native]
+        results = [x.result if isinstance(x, KernelCall) else x for x in part.args]
+        if function is operator.getitem:
+            return ast.Subscript(args[0], self.key(part.args[1], known), ast.Load())
+        if function is np.transpose and len(args) == 1:
+            return ast.Attribute(args[0], "T", ast.Load())
+        if function is getattr:
+            return ast.Attribute(args[0], results[1], ast.Load())
+        if isinstance(function, Primitive):
+            return self.expression(function, args, results, part.kwargs)
+        if function in (operator.pow, np.matmul) and not part.kwargs:
+            sign = ast.Pow() if function is operator.pow else ast.MatMult()
+            return ast.BinOp(args[0], sign, args[1])
+        op: Any = implementations.get(function)
+        form = form_of(function, getattr(op, "python", None), results)
+        if form and not part.kwargs:
+            return filled(form, dict(zip(op.operands, args, strict=True)))
+        if function is call_method:
+            called: ast.expr = ast.Attribute(args[0], results[1], ast.Load())
+            args = args[2:]
+        else:
+            called = parsed(self.reference(function, str(function.__name__)))
+        usual = defaults_of(function)
+        given = {k: x for k, x in part.kwargs.items() if k not in usual or x is not usual[k]}
+        if isinstance(axis := given.get("axis"), tuple) and len(axis) == 1:
+            given["axis"] = axis[0]
+        return ast.Call(called, args, self._keywords(given, known))
+
+    def _keywords(self, given: Mapping[str, Any], known: Known) -> list[ast.keyword]:
+        """Keyword arguments."""
+        return [ast.keyword(name, self.value(x, known)) for name, x in given.items()]
+
+    def _function_of_parts(self, primitive: Primitive, apart: Apart) -> str:
+        """A function that makes the calls which a kernel consists of."""
+        known = named_parts(primitive, apart.given)
+        lines, text = self._lines(apart, known)
+        head = f"({', '.join(map(ast.unparse, known.values()))}):\n"
+        if primitive.kernel.__doc__:
+            lines.insert(0, ast.unparse(first_line(primitive.kernel.__doc__)))
+        lines.append(f"return {ast.unparse(text)}")
+        code = ast.unparse(ast.parse(f"def function{head}{indented(chr(10).join(lines))}"))
+        if code not in self._called:
+            called = self._called[code] = self.names.new(identifier(primitive.name))
+            self.functions[called] = code.replace("def function", f"def {called}", 1)
+        return self._called[code]
+
+    # -- values --
+
+    def value(self, x: Any, known: Known) -> ast.expr:
+        """A value of a program, in which parts can be, as the expression that makes it."""
+        if isinstance(x, KernelCall):
+            return known[x]
+        if type(x) in (tuple, list):
+            parts = [self.value(y, known) for y in x]
+            return (ast.Tuple if type(x) is tuple else ast.List)(parts, ast.Load())
+        if type(x) is dict:
+            keys: list[Any] = [self.value(y, known) for y in x]
+            return ast.Dict(keys, [self.value(y, known) for y in x.values()])
+        if isinstance(x, slice):
+            bounds = [self.value(y, known) for y in (x.start, x.stop, x.step)]
+            return ast.Call(parsed("slice"), bounds, [])
+        return parsed(self.literal(x))
+
+    def key(self, x: Any, known: Known) -> ast.expr:
+        """What stands between the brackets of an index."""
+        if isinstance(x, tuple) and len(x) != 1:
+            return ast.Tuple([self.key(y, known) for y in x], ast.Load())
+        if isinstance(x, tuple):
+            return self.key(x[0], known)
+        if isinstance(x, slice):
+            bounds = (x.start, x.stop, x.step)
+            return ast.Slice(*[None if y is None else self.key(y, known) for y in bounds])
+        return self.value(int(x) if isinstance(x, np.integer) else x, known)
 
     def scattered(
         self, name: str, x: str, indices: Sequence[ast.expr], masks: bool, statics: Any
     ) -> list[str]:
         """Zeros of a name, and a line that adds to them."""
         made = f"{name} = np.zeros_like({x}, shape={self.literal(statics['shape'])})"
+        known = {KernelCall(None): index for index in indices}
+        key = ops.filled(statics["key"], tuple(known))
         if masks:
-            place = ast.Subscript(parsed(name), self.key(statics["key"], indices), ast.Store())
+            place = ast.Subscript(parsed(name), self.key(key, known), ast.Load())
             return [made, f"{ast.unparse(place)} = {x}"]
-        rest = iter(indices)
-        parts = [
-            ast.unparse(next(rest)) if part is ops.Index else self.literal(part)
-            for part in statics["key"]
-        ]
-        key = parts[0] if len(parts) == 1 else f"({', '.join(parts)})"
-        return [made, f"np.add.at({name}, {key}, {x})"]
-
-    def index(self, x: Any) -> ast.expr:
-        """A number, ... or None in a key."""
-        whole = isinstance(x, np.generic) and x.dtype.kind in "iu"
-        return parsed(self.literal(int(x) if whole else x))
+        key = key[0] if isinstance(key, tuple) and len(key) == 1 else key
+        return [made, f"np.add.at({name}, {ast.unparse(self.value(key, known))}, {x})"]
 
     def literal(self, x: Any) -> str:
-        """A value of a program as the expression that makes it."""
+        """A value of a program as text."""
         if type(x) in (type(None), bool, int, str, bytes):
             return repr(x)
         if x is Ellipsis:
@@ -419,23 +245,18 @@ class Kernels:
             return number_text(x)
         if isinstance(x, np.dtype):
             return f"np.dtype({x.str!r})"
-        if isinstance(x, slice):
-            return f"slice({', '.join(map(self.literal, (x.start, x.stop, x.step)))})"
-        if type(x) is tuple:
-            return f"({', '.join(map(self.literal, x))}{',' * (len(x) == 1)})"
-        if type(x) is list:
-            return f"[{', '.join(map(self.literal, x))}]"
-        if type(x) is dict:
-            pairs = [f"{self.literal(key)}: {self.literal(value)}" for key, value in x.items()]
-            return f"{{{', '.join(pairs)}}}"
+        if type(x) in (tuple, list, dict, slice):
+            return ast.unparse(self.value(x, {}))
         return self.reference(x, "")
+
+    # -- what kernels use --
 
     def reference(self, thing: Any, name: str) -> str:
         """What something that kernels use is called in the program, which then has it."""
         if isinstance(thing, Primitive):
             return self.reference_to(thing.kernel, thing.name)
-        if isinstance(thing, FunctionType):
-            name = thing.__name__ if thing.__name__ != "<lambda>" else name
+        if isinstance(thing, FunctionType) and thing.__name__ != "<lambda>":
+            name = thing.__name__
         return self.reference_to(thing, name)
 
     def reference_to(self, thing: Any, name: str) -> str:
@@ -445,9 +266,12 @@ class Kernels:
         if isinstance(thing, type) and thing in BUILTIN_TYPES:
             return thing.__name__
         if isinstance(thing, ModuleType):
-            return self._module(thing)
+            if thing.__name__.partition(".")[0] == "numpy":
+                return "np" + thing.__name__.removeprefix("numpy")
+            refuse_module(thing.__name__)
+            return self._imported(thing, "", thing.__name__)
         if (home := library_of(thing)) is not None:
-            return self._imported(thing, home)
+            return self._imported(thing, f"from {home} ", thing.__name__)
         if isinstance(thing, FunctionType):
             return self._function(thing, identifier(name or "function"))
         if callable(thing) or isinstance(thing, type):
@@ -458,24 +282,11 @@ class Kernels:
             raise ValueError(f"it uses {clean(repr(thing), 80)}, which has no exact text")
         return self._constant(self.literal(thing), identifier(name or "constant"))
 
-    def _module(self, module: ModuleType) -> str:
-        """NumPy, or a module of Python's own library, which is imported."""
-        if module.__name__.partition(".")[0] == "numpy":
-            return "np" + module.__name__.removeprefix("numpy")
-        if not known_module(module):
-            refuse_module(module.__name__)
-        if module not in self._called:
-            self._called[module] = self.names.new(identifier(module.__name__.replace(".", "_")))
-            self.imports[import_of(module.__name__, self._called[module])] = None
-        return self._called[module]
-
-    def _imported(self, thing: Any, home: str) -> str:
-        """A function of a library, imported by its name."""
+    def _imported(self, thing: Any, home: str, name: str) -> str:
+        """A module, or a function of a library, imported by its name."""
         if thing not in self._called:
-            public = thing.__name__
-            called = self._called[thing] = self.names.new(public)
-            alias = "" if called == public else f" as {called}"
-            self.imports[f"from {home} import {public}{alias}"] = None
+            called = self._called[thing] = self.names.new(identifier(name.replace(".", "_")))
+            self.imports[f"{home}import {name}{'' if called == name else f' as {called}'}"] = None
         return self._called[thing]
 
     def _constant(self, text: str, name: str) -> str:
@@ -488,35 +299,135 @@ class Kernels:
         return called
 
     def _function(self, function: FunctionType, name: str) -> str:
-        """A function, copied from its source with all that it uses."""
+        """A function as its source says, with all that it uses."""
         if function in self._called:
             return self._called[function]
         node = definition(function)
-        refuse_imports(node)
-        if writes_globals(function.__code__):
-            raise ValueError("it changes variables outside of itself")
-        inside = local_names(function.__code__)
-        self.names.taken |= inside
+        outside = outside_of(function, node)
         called = self._called[function] = self.names.new(name)
-        node.args.defaults = [parsed(self.literal(x)) for x in function.__defaults__ or ()]
-        given = function.__kwdefaults__ or {}
-        node.args.kw_defaults = [
-            parsed(self.literal(given[x.arg])) if x.arg in given else None
-            for x in node.args.kwonlyargs
-        ]
-        bare: Any = Bare().visit(node)
-        referring = Referring(self, outside_of(function), inside)
-        bare.body = [referring.visit(part) for part in bare.body]
-        bare.name = called
-        self.functions[called] = ast.unparse(ast.fix_missing_locations(bare))
+        used = {name: self.reference(thing, name) for name, thing in outside.items()}
+        ops = [name for name, thing in outside.items() if isinstance(thing, Primitive)]
+        used |= {f"{name}.kernel": used[name] for name in ops}
+        arguments, given = node.args, function.__kwdefaults__ or {}
+        arguments.defaults = [self.value(x, {}) for x in function.__defaults__ or ()]
+        named = [given.get(x.arg, ...) for x in arguments.kwonlyargs]
+        arguments.kw_defaults = [None if x is ... else self.value(x, {}) for x in named]
+        node.body = [Put({k: parsed(text) for k, text in used.items()}).visit(x) for x in node.body]
+        node.name = called
+        self.functions[called] = ast.unparse(ast.fix_missing_locations(node))
         return called
 
+    def _prove(
+        self, called: str, kernel: FunctionType, arrays: Sequence[Any], statics: Mapping[str, Any]
+    ) -> None:
+        """Run a function of the program, and see that it does what the kernel does."""
+        constants = [f"{name} = {text}" for name, text in self.constants.items()]
+        lines = ["import numpy as np", *self.imports, *constants, *self.functions.values()]
+        program: dict[str, Any] = {}
+        with np.errstate(all="ignore"):
+            true = kernel(*arrays, **statics)
+            try:
+                exec("\n".join(lines), program)
+                found = program[called](*arrays, **statics)
+            except Exception:  # it may be anything
+                found = None
+        if found is None or not same(found, true):
+            raise ValueError("its source is not to be had: what it says is not what was run")
 
-BUILTIN_TYPES = frozenset(thing for thing in vars(builtins).values() if isinstance(thing, type))
-#: What a constant may be.
-PLAIN_TYPES: frozenset[type] = frozenset(
-    [type(None), bool, int, float, complex, str, bytes, tuple, list, dict, slice, np.ndarray]
-)
+
+@contextlib.contextmanager
+def naming(primitive: Primitive) -> Iterator[None]:
+    """Let an error say which op it is about."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"the op {clean(primitive.name)} cannot be written: {error}") from error
+
+
+# ---- parts --------------------------------------------------------------------------------------
+
+
+def apart_of(
+    primitive: Primitive, arrays: Sequence[Any], statics: Mapping[str, Any]
+) -> Apart | None:
+    """What a kernel consists of; None if it is NumPy's, stays whole, or holds arrays of numbers."""
+    if numpy_name(primitive.kernel) or not isinstance(primitive.kernel, FunctionType):
+        return None
+    apart = noted_run(primitive.kernel, arrays, statics)
+    order = parts_first([apart.result], ()) if apart else []
+    held = [x for part in order for x in all_of((part.args, part.kwargs), np.ndarray)]
+    return None if any(x.size > 1 and regular(x) is None for x in held) else apart
+
+
+def named_parts(primitive: Primitive, given: Sequence[Any]) -> dict[KernelCall, ast.expr]:
+    """The operands that are arrays, by the names of the kernel's parameters."""
+    names = list(primitive.operands)
+    if primitive.variadic:
+        last = names.pop()
+        names += [f"{last}{i}" for i in range(len(given) - len(names))]
+    pairs = zip(names, given, strict=True)
+    return {part: parsed(name) for name, part in pairs if isinstance(part, KernelCall)}
+
+
+def parts_first(results: Sequence[KernelCall], known: Container[KernelCall]) -> list[KernelCall]:
+    """Results and all that they were made of, each after its own parts, without what is known."""
+    found: dict[KernelCall, None] = {}
+    stack = [x for x in reversed(results) if x not in known]
+    while stack:
+        missing = [x for x in stack[-1].parts if x not in found and x not in known]
+        stack += missing
+        if not missing:
+            found[stack.pop()] = None
+    return [*found]
+
+
+def is_long(text: ast.expr) -> bool:
+    """Whether an expression is too long for a part of a line."""
+    return len(ast.unparse(text)) > LONGEST_EXPRESSION
+
+
+def defaults_of(function: Any) -> dict[str, Any]:
+    """What keyword arguments of a function say that need not be said."""
+    found = {"keepdims": False}
+    with contextlib.suppress(ValueError):  # not all functions say
+        parameters = inspect.signature(function).parameters.items()
+        found = {name: x.default for name, x in parameters} | found
+    return found
+
+
+def is_reversal(axes: Sequence[int] | None, ndim: int) -> bool:
+    """Whether a transposition puts the axes into reverse order."""
+    return axes is None or [i % ndim for i in axes] == list(range(ndim))[::-1]
+
+
+def filled(text: str, named: Mapping[str, ast.expr]) -> ast.expr:
+    """An expression with others in the place of names."""
+    result: ast.expr = Put(named).visit(parsed(text))
+    return result
+
+
+# ---- names --------------------------------------------------------------------------------------
+
+
+def numpy_name(thing: Any) -> str | None:
+    """What NumPy calls something of its own; None if it is not NumPy's or has no public name."""
+    name, owner = getattr(thing, "__name__", None), getattr(thing, "__self__", None)
+    if isinstance(owner, np.ufunc) and (of := numpy_name(owner)):
+        return f"{of}.{name}"
+    for module, path in ((np, "np"), (np.linalg, "np.linalg"), (np.fft, "np.fft")):
+        if isinstance(name, str) and getattr(module, name, None) is thing:
+            return f"{path}.{name}"
+    return None
+
+
+def form_of(ufunc: Any, python: str | None, operands: Sequence[Any]) -> str | None:
+    """How Python writes a ufunc with an operator, if that does the same; None if it does not."""
+    if not isinstance(ufunc, np.ufunc) or not numpy_name(ufunc) or not python or "$" not in python:
+        return None
+    floats = ufunc.nin == 1 and np.ndim(operands[0]) and operands[0].dtype.kind == "f"
+    if "**" in python and not floats:  # other powers may have other bits
+        return None
+    return python.replace("$", "")
 
 
 def library_of(thing: Any) -> str | None:
@@ -531,66 +442,3 @@ def library_of(thing: Any) -> str | None:
     places = [place for place in (home.lstrip("_"), home) if place in sys.modules]
     found = [place for place in places if getattr(sys.modules[place], name, None) is thing]
     return found[0] if found else None
-
-
-def import_of(module: str, name: str) -> str:
-    """The line that imports a module under a name."""
-    return f"import {module}" if module == name else f"import {module} as {name}"
-
-
-def local_names(code: CodeType) -> set[str]:
-    """The names that a function, or one inside it, has for its own variables."""
-    return {name for part in codes(code) for name in (*part.co_varnames, *part.co_cellvars)} - {
-        *code.co_freevars
-    }
-
-
-def outside_of(function: FunctionType) -> dict[str, Any]:
-    """What a function finds outside of itself, without Python's builtins."""
-    found = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            found[name] = cell.cell_contents
-        except ValueError:
-            raise ValueError(f"its variable {name} has no value yet") from None
-    for name in global_names(function.__code__) - found.keys():
-        if name in function.__globals__:
-            found[name] = function.__globals__[name]
-        elif not hasattr(builtins, name):
-            raise ValueError(f"its variable {name} has no value")
-    return found
-
-
-def is_plain(node: ast.FunctionDef, kernel: FunctionType) -> bool:
-    """Whether a kernel is one short expression of its parameters and NumPy."""
-    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
-    if len(body) != 1 or not isinstance(body[0], ast.Return) or body[0].value is None:
-        return False
-    expression = body[0].value
-    if not all(isinstance(part, PLAIN) for part in ast.walk(expression)):
-        return False
-    known = {*parameters(kernel.__code__)}
-    outside = {n.id for n in ast.walk(expression) if isinstance(n, ast.Name) and n.id not in known}
-    return (
-        len(ast.unparse(expression)) <= LONGEST_EXPRESSION
-        and outside <= {"np"}
-        and (not outside or kernel.__globals__.get("np") is np)
-        and "np" not in kernel.__code__.co_freevars
-        and "out" not in known
-    )
-
-
-def filled(
-    text: str, named: dict[str, ast.expr | list[ast.expr]], leave_out: Iterable[str] = ()
-) -> ast.expr:
-    """An expression with operands and statics put in."""
-    tree: Any = parsed(text)
-    if isinstance(tree, ast.Call):
-        tree.keywords = [x for x in tree.keywords if x.arg not in {*leave_out}]
-    result: ast.expr = Put(named).visit(tree)
-    return result
-
-
-def is_reversal(axes: Sequence[int] | None, ndim: int) -> bool:
-    """Whether a transposition puts the axes into reverse order."""
-    return axes is None or [i % ndim for i in axes] == list(range(ndim))[::-1]

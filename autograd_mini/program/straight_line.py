@@ -2,8 +2,8 @@
 
 Each recorded call becomes one line.  What a line says comes from the kernel that the engine ran:
 NumPy's functions by their names, kernels of one expression as that expression, and all others as
-functions, copied from their own source with what they use.  So the program cannot drift from the
-engine, and computes the same bits.
+functions of the calls that they consist of, or as their source if they cannot be taken apart.  So
+the program cannot drift from the engine, and computes the same bits.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
 from ..formulas import gradient_value, named, write
 from ..text import clean
 from ..trace import Call, Trace, Value, same
-from .kernels import Kernels, Put
+from .kernels import Kernels, filled
 from .literals import (
     CHECK_SHAPE,
     FUNCTION,
@@ -197,7 +197,7 @@ class Program:
         if value in self.derived:
             function, source = self.derived[value]
             text = write(function(named("x", source.array)), "python")
-            self.text[value] = Put({"x": self.text[source]}).visit(parsed(text))
+            self.text[value] = filled(text, {"x": self.text[source]})
             return
         text = array_text(data_of(value))
         if not value.array.ndim:
@@ -286,9 +286,8 @@ class Program:
             )
             self.written[call] = lines[-1]
             return lines
-        expression = self.kernels.expression(
-            call.primitive, operands, call.statics, call.output.array
-        )
+        arrays = [data_of(x) if isinstance(x, Value) else as_given(x) for x in call.operands]
+        expression = self.kernels.expression(call.primitive, operands, arrays, call.statics)
         text = ast.unparse(ast.fix_missing_locations(expression))
         result = call.output
         kept = result in self.text or result in self.gradients or self.used[result] > 1
@@ -323,13 +322,6 @@ class Program:
         )
 
 
-class Examples(NamedTuple):
-    """How a program finds out the number of examples, and which shapes have it in them."""
-
-    line: str
-    shapes: dict[str, str]
-
-
 def written_out(
     kernels: Kernels,
     cost: str,
@@ -337,7 +329,6 @@ def written_out(
     by: Sequence[str],
     body: Sequence[str],
     exactly: str,
-    examples: Examples | None = None,
 ) -> str:
     """A module with the function, what that needs, and the data of the run if they are few."""
     scipy = any("scipy" in x for x in kernels.imports)
@@ -354,14 +345,11 @@ def written_out(
     ]
     if kernels.constants:
         parts.append("\n".join([f"{name} = {text}" for name, text in kernels.constants.items()]))
-    shapes = {name: str(x.shape) for name, x in arguments.items()}
-    shapes |= examples.shapes if examples else {}
     described = [
-        f"{name}: shape {shapes[name]}, {x.dtype}{order_of(x)}" for name, x in arguments.items()
+        f"{name}: shape {x.shape}, {x.dtype}{order_of(x)}" for name, x in arguments.items()
     ]
     lines = [f'"""{cost}, and its gradients by {", ".join(by)}.', "", *described, '"""']
-    lines += [examples.line] if examples else []
-    lines += [f'{CHECK_SHAPE}("{name}", {name}, {shapes[name]})' for name in arguments]
+    lines += [f'{CHECK_SHAPE}("{name}", {name}, {x.shape})' for name, x in arguments.items()]
     head = called_with(f"def {FUNCTION}(", [*arguments], "):")
     main = indented("\n".join([*lines, *body]))
     blocks = ["\n\n".join(parts), *kernels.functions.values(), CHECK, f"{head}\n{main}"]
