@@ -599,7 +599,7 @@ def test_a_function_of_calls_checks_what_the_kernel_checks_and_says_nothing_twic
     text = agrees(run.name(locals()))
     assert text.count("labels.reshape(-1)") == 1
     assert "u3 = np.max(logits, axis=1)\n" in text
-    assert text.count("def ") == 4  # with residual, check_shape and the function itself
+    assert text.count("def ") == 4  # with residual, check_array and the function itself
     for wrong in (np.array([0, 3]), np.array([-1, 0])):
         with pytest.raises(ValueError, match=r"a label is \.\.\., but classes are 0\.\.2"):
             loaded(text)[FUNCTION](logits.data, wrong)
@@ -705,7 +705,7 @@ def simplified(run: ag.Trace, wrt: Any = None) -> str:
 def test_the_lectures_four_and_six_lines() -> None:
     text = simplified(recorded(one_hidden_layer))
     body = [ast.unparse(x) for x in function_of(text).body[1:-1]]
-    body = [line for line in body if not line.startswith("check_shape(")]
+    body = [line for line in body if not line.startswith("check_array(")]
     assert body.pop(0) == "m = 5"
     forward, cost, backward = body[:4], body[4], body[5:]
     assert forward == [
@@ -1212,3 +1212,18 @@ def test_programs_are_written_where_the_layers_were_never_imported() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "def cost_and_gradients(x):" in done.stdout
+
+
+def test_a_program_refuses_data_of_another_kind() -> None:
+    w = ag.Tensor(np.array([0.5, 1.5]), requires_grad=True)
+    x, y = np.array([1.0, 2.0]), np.array([0, 1])
+    with ag.trace() as run:
+        J = np.sum(w * x * y)
+    for simplify in (False, True):
+        function = loaded(ag.source(run.name(locals()), simplify=simplify))[FUNCTION]
+        assert function(w.data, x, y)[0] == J.data
+        assert function(w.data.astype(np.float32), x, np.array([0, 1], np.int8))[0] == J.data
+        with pytest.raises(ValueError, match=r"x is an array of int8, but this .* floating"):
+            function(w.data, x.astype(np.int8), y)
+        with pytest.raises(ValueError, match=r"y is an array of bool, but .* integer: convert"):
+            function(w.data, x, y > 0)

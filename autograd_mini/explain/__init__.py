@@ -116,9 +116,9 @@ def source(
 
     Its function takes the parameters and the data by name, and returns the cost and the gradients,
     each in an array of its own.  It gives the same bits as the engine on the data of the run, laid
-    out in memory as they were, and a ValueError on data of other shapes.  Data of up to 200 numbers
-    are in the program, which runs by itself; it imports NumPy, and where a kernel uses them,
-    modules of Python's own library.
+    out in memory as they were, and a ValueError on data of other shapes or kinds.  Data of up to
+    200 numbers are in the program, which runs by itself; it imports NumPy, and where a kernel uses
+    them, modules of Python's own library.
 
     A program says what one run did.  Which way a branch went, what shapes and dtypes decided in the
     kernels of ops, and what NumPy made of the data without Tensors (a mask such as ``x > 0``) stays

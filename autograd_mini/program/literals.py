@@ -20,8 +20,8 @@ MOST_DATA = 200  # numbers that are written into a program
 LONGEST_NAME = 40
 LONGEST_LINE = 100
 LONGEST_EXPRESSION = 60  # in a line of its own
-FUNCTION, CHECK_SHAPE = "cost_and_gradients", "check_shape"
-RESERVED = {"np", "gradients", "gradient", "name", FUNCTION, CHECK_SHAPE}
+FUNCTION, CHECK_ARRAY = "cost_and_gradients", "check_array"
+RESERVED = {"np", "gradients", "gradient", "name", FUNCTION, CHECK_ARRAY}
 RESERVED |= {*dir(builtins), *keyword.kwlist}
 
 

@@ -20,7 +20,7 @@ from ..text import clean
 from ..trace import Call, Trace, Value, same
 from .kernels import Kernels, filled
 from .literals import (
-    CHECK_SHAPE,
+    CHECK_ARRAY,
     FUNCTION,
     MOST_DATA,
     Names,
@@ -36,13 +36,19 @@ from .literals import (
 MOST_CONSTANT = 16  # numbers of an array without a name that is written into a line
 #: What the program does first.
 CHECK = f"""\
-def {CHECK_SHAPE}(name, array, shape):
-    \"\"\"Refuse data of other shapes than those that the lines below are for.\"\"\"
+def {CHECK_ARRAY}(name, array, shape, kind):
+    \"\"\"Refuse data of another shape or kind than those that the lines below are for.\"\"\"
     if np.shape(array) != shape:
         raise ValueError(
             f"{{name}} has shape {{np.shape(array)}}, but this program, written from a recorded "
             f"run, is for {{shape}}"
+        )
+    if not np.issubdtype(np.asarray(array).dtype, kind):
+        raise ValueError(
+            f"{{name}} is an array of {{np.asarray(array).dtype}}, but this program, written from "
+            f"a recorded run, computes with {{kind.__name__}}: convert it"
         )"""
+KINDS = {"f": "np.floating", "i": "np.integer", "u": "np.integer", "b": "np.bool_"}
 #: What stands above arrays that nobody gave a name.
 UNNAMED = "# without a name, as in the run: also what NumPy made of data without Tensors"
 
@@ -349,7 +355,10 @@ def written_out(
         f"{name}: shape {x.shape}, {x.dtype}{order_of(x)}" for name, x in arguments.items()
     ]
     lines = [f'"""{cost}, and its gradients by {", ".join(by)}.', "", *described, '"""']
-    lines += [f'{CHECK_SHAPE}("{name}", {name}, {x.shape})' for name, x in arguments.items()]
+    lines += [
+        f'{CHECK_ARRAY}("{name}", {name}, {x.shape}, {KINDS.get(x.dtype.kind, "np.generic")})'
+        for name, x in arguments.items()
+    ]
     head = called_with(f"def {FUNCTION}(", [*arguments], "):")
     main = indented("\n".join([*lines, *body]))
     blocks = ["\n\n".join(parts), *kernels.functions.values(), CHECK, f"{head}\n{main}"]
