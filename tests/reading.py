@@ -159,7 +159,8 @@ class Reader:
     def __init__(self, text: str, names: Mapping[str, Array]) -> None:
         if "(...)" in text or "condition" in text:
             raise UnreadableError("something is left out")
-        found = list(TOKEN.finditer(text))
+        dotted = sorted((re.escape(name) for name in names if name[0].isdigit()), reverse=True)
+        found = list(re.finditer("|".join([*dotted, TOKEN.pattern]), text))  # 0.weight, and others
         self.text = text
         self.tokens = [x[0] for x in found]
         self.spaced = [text[: x.start()].endswith(" ") for x in found]

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from networks import layers, logistic, neuron, one_hidden_layer, recorded, regularised, rows
+from reading import read
 from small_programs import program, run_at, well_conditioned, wrong_lines
 
 import autograd_mini as ag
-from autograd_mini.formulas import write
+from autograd_mini.formulas import operands_first, write
 
 
 @pytest.mark.parametrize("block", range(10))
@@ -31,6 +33,57 @@ def test_derivations_of_small_programs_hold_at_other_points(block: int, simplify
                 assert wrong_lines(explanation, there) == [], f"program {seed}\n{explanation}"
                 tried += 1
     assert tried > 30
+
+
+def assert_text_is_read(explanation: Any) -> None:
+    """Every line of the text, with NumPy's broadcasting, gives the numbers of the run."""
+    text = " ".join(str(explanation).split())  # long lines are folded
+    for line in explanation.lines:
+        truth = line.value.array
+        if line.phase == "backward":
+            truth = line.value.gradient.array / line.scale
+        steps = [] if explanation.simplified else [step.symbol for step in line.steps]
+        for symbol in (line.symbol, *steps):
+            formula = write(symbol, "text")
+            leaves = [x for x in operands_first(symbol) if x.primitive is None and x.name]
+            names = {str(x.name): np.asarray(x.array) for x in leaves}
+            assert symbol is not line.symbol or f"= {formula}" in text
+            with np.errstate(all="ignore"):
+                found = read(formula, names, line.shape)
+            np.testing.assert_allclose(
+                found, truth, rtol=1e-5, atol=1e-6 * np.max(np.abs(truth), initial=1),
+                err_msg=f"{line.name} = {formula}",
+            )  # fmt: skip
+
+
+#: The five systems of the courses, as in examples/gallery.py.
+SYSTEMS: list[tuple[Any, ...]] = [
+    (neuron,),
+    (one_hidden_layer,),
+    (one_hidden_layer, logistic),
+    (rows, "one-hot"),
+    (rows, "labels"),
+    (regularised,),
+    (layers, "labels"),
+    (layers, "one-hot"),
+]
+
+
+@pytest.mark.parametrize("simplify", [False, True])
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system[0].__name__)
+def test_every_line_of_text_of_the_five_systems_gives_the_numbers_of_the_run(
+    system: tuple[Any, ...], simplify: bool
+) -> None:
+    assert_text_is_read(ag.explain(recorded(*system), simplify=simplify))
+
+
+@pytest.mark.parametrize("simplify", [False, True])
+def test_every_line_of_text_of_small_programs_gives_the_numbers_of_the_run(simplify: bool) -> None:
+    runs = [run_at(program(seed), np.random.default_rng(seed)) for seed in range(200)]
+    found = [run[0] for run in runs if run is not None]
+    for run in found:
+        assert_text_is_read(ag.explain(run, simplify=simplify))
+    assert len(found) > 150
 
 
 def lines_of(run: ag.Trace, **options: Any) -> list[str]:

@@ -104,7 +104,13 @@ class Brief(Printer):
                 seen = seen_shapes.together([text.seen for text in parts])
             assert seen is not None
             return parts, seen
-        return self.all_whole(symbol, parts), as_it_is(symbol.shape)
+        wholes = self.all_whole(symbol, parts)
+        if symbol.kind in ("index", "scatter"):  # a number beside an array of indices is repeated
+            arrays = {text.seen.shape for text in parts[1:] if not text.is_number}
+            for i, x in enumerate(symbol.operands[1:], start=1):
+                if x.shape in arrays and not parts[i].seen.shape:
+                    wholes[i] = parts[i]
+        return wholes, as_it_is(symbol.shape)
 
     def all_whole(self, symbol: Symbol, parts: list[Text]) -> list[Text]:
         """The operands in their full shapes."""
