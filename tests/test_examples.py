@@ -187,7 +187,7 @@ def test_the_lines_shown_are_those_that_the_tour_runs() -> None:
             assert ast.dump(ast.parse(line).body[0]) in statements
 
 
-PAGES = ("arrays", "compile", "networks", "numpy", "processes", "seeing", "singular")
+PAGES = ("arrays", "compile", "derivations", "networks", "numpy", "processes", "seeing", "singular")
 
 
 @pytest.mark.parametrize("page", ["README.md", *[f"docs/{name}.md" for name in PAGES]])
@@ -197,6 +197,16 @@ def test_the_examples_of_the_page_print_what_it_says(page: str) -> None:
     )
     assert tried > 5
     assert failed == 0
+
+
+def test_the_latex_on_the_page_of_derivations_is_that_of_its_six_layers() -> None:
+    page = (ROOT / "docs" / "derivations.md").read_text(encoding="utf-8")
+    (shown,) = re.findall(r"^```math\n(.*?)\n```", page, flags=re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {}
+    parser = doctest.DocTestParser()
+    test = parser.get_doctest(page[: page.index("```math")], names, "derivations", None, 0)
+    doctest.DocTestRunner(verbose=False).run(test, clear_globs=False)
+    assert test.globs["derivation"].latex == shown
 
 
 def test_the_code_of_the_page_on_checking_runs_and_finds_what_the_page_says(tmp_path: Path) -> None:

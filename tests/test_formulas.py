@@ -796,17 +796,18 @@ def test_a_convolution_has_a_bias_if_it_is_given_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stride", "words"), [(None, ""), (1, r",\,\text{stride 1}"), (2, r",\,\text{stride 2}")]
+    ("stride", "words"), [(None, ""), (1, ", stride 1"), (2, ""), ((2, 1), ", stride (2, 1)")]
 )
-def test_a_mean_over_windows_has_one_subscript(stride: int | None, words: str) -> None:
+def test_a_pool_and_its_inverse_have_one_subscript(stride: Any, words: str) -> None:
     def cost(at: Recorded, x: Any) -> Any:
         at["y"] = y = ag.nn.functional.max_pool2d(x, 2, stride=stride)
         return np.sum(y)
 
     recorded = Recorded(cost, x=np.arange(16.0).reshape(1, 1, 4, 4))
     latex = recorded.gradient("x", "latex", "y")
-    pool = rf"\mathrm{{maxpool}}_{{\text{{kernel 2{f', stride {stride}' if stride else ''}}}}}"
-    assert latex == rf"\mathrm{{mean}}_{{[x = y]{words}}}^T \left(dy\right)"
+    pool = rf"\mathrm{{maxpool}}_{{\text{{kernel 2{words}}}}}"
+    said = rf",\,\text{{{words[2:]}}}" if words else ""
+    assert latex == rf"\mathrm{{unpool}}_{{[x = y]{said}}} \left(dy\right)"
     assert write(definition_of(recorded.run["y"]), "latex") == rf"{pool}\left(x\right)"
 
 

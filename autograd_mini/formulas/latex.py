@@ -144,14 +144,19 @@ def in_words(symbol: Symbol) -> str:
     if statics.get("reduction", "mean") != "mean":
         words.append(statics["reduction"])
     windows = symbol.kind == "window"
+    usual = (None,) if windows else (None, 1)  # None: they lie side by side
     if windows and "kernel_size" in statics:
-        words.append(f"kernel {statics['kernel_size']}")
-    usual = (None,) if windows else (None, 1, (1, 1))  # None: they lie side by side
-    if statics.get("stride") not in usual:
-        words.append(f"stride {statics['stride']}")
-    if statics.get("padding", 0) not in (0, (0, 0)):
-        words.append(f"padding {statics['padding']}")
+        words.append(f"kernel {of_both_axes(statics['kernel_size'])}")
+    if (stride := of_both_axes(statics.get("stride"))) not in usual:
+        words.append(f"stride {stride}")
+    if padding := of_both_axes(statics.get("padding", 0)):
+        words.append(f"padding {padding}")
     return ", ".join(words)
+
+
+def of_both_axes(size: Any) -> Any:
+    """Height and width as one number, if they are the same."""
+    return size[0] if isinstance(size, tuple) and size[0] == size[1] else size
 
 
 # ---- names --------------------------------------------------------------------------------------

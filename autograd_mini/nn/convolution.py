@@ -28,6 +28,7 @@ from ..core.primitive import primitive
 
 Two = tuple[int, int]
 Pair = int | Two
+ONE, NONE = (1, 1), (0, 0)
 IN_CACHE = 2**19  # bytes: half of what the second cache of a processor holds, or less
 
 
@@ -51,6 +52,12 @@ def pairs(kernel_size: Any, stride: Any, padding: Any) -> tuple[Two, Two, Two]:
     kernel = pair(kernel_size, "kernel_size", 1)
     step = kernel if stride is None else pair(stride, "stride", 1)
     return kernel, step, pair(padding, "padding", 0)
+
+
+def windows(kernel_size: Any, stride: Any, padding: Any) -> dict[str, Any]:
+    """Where the windows of a pool lie, always said in the same way."""
+    kernel, step, frame = pairs(kernel_size, stride, padding)
+    return {"kernel_size": kernel, "stride": None if step == kernel else step, "padding": frame}
 
 
 def channels_last(x: Array) -> Array:
@@ -144,7 +151,9 @@ def patch_bytes(seen: Array) -> int:
     ),
     bias=lambda g: np.add.reduce(np.add.reduce(g, axis=0), axis=(1, 2)),  # quicker than at once
 )
-def convolution(x: Array, weight: Array, bias: Array, *, stride: Pair, padding: Pair) -> Array:
+def convolution(
+    x: Array, weight: Array, bias: Array, *, stride: Pair = ONE, padding: Pair = NONE
+) -> Array:
     """`conv2d` with a bias."""
     if weight.ndim != 4 or bias.shape != weight.shape[:1]:
         raise ValueError("weight has shape (C_out, C_in, kh, kw) and bias (C_out,)")
@@ -172,13 +181,14 @@ def convolution(x: Array, weight: Array, bias: Array, *, stride: Pair, padding: 
 
 @primitive(
     r"$output \star^T $weight",
+    name="conv2d_transposed",
     output=lambda g, weight, stride, padding: conv2d(g, weight, stride=stride, padding=padding),
     weight=lambda g, output, like, stride, padding: convolution_by_weight(  # type: ignore[has-type]
         output, g, kernel_size=like.shape[2:], stride=stride, padding=padding
     ),
 )
 def convolution_by_input(
-    output: Array, weight: Array, *, size: Two, stride: Pair, padding: Pair
+    output: Array, weight: Array, *, size: Two, stride: Pair = ONE, padding: Pair = NONE
 ) -> Array:
     """The derivative of `convolution` by images of a size, from the cotangent of the output."""
     kernel, step, frame = pairs(weight.shape[2:], stride, padding)
@@ -195,13 +205,14 @@ def convolution_by_input(
 
 @primitive(
     r"$output \star $x",
+    name="conv2d_by_weight",
     output=lambda g, x, stride, padding: conv2d(x, g, stride=stride, padding=padding),
     x=lambda g, output, like, stride, padding: convolution_by_input(
         output, g, size=like.shape[2:], stride=stride, padding=padding
     ),
 )
 def convolution_by_weight(
-    output: Array, x: Array, *, kernel_size: Two, stride: Pair, padding: Pair
+    output: Array, x: Array, *, kernel_size: Two, stride: Pair = ONE, padding: Pair = NONE
 ) -> Array:
     """The derivative of `convolution` by the weight, from the cotangent of the output."""
     kernel, step, frame = pairs(kernel_size, stride, padding)
@@ -264,7 +275,8 @@ def conv2d(
             np.shape(weight)[:1], bool
         )  # the dtype that does not change that of the result
     x, weight = as_array(x), as_array(weight)
-    return convolution(x, weight, bias, stride=stride, padding=padding)
+    step, frame = pair(stride, "stride", 1), pair(padding, "padding", 0)
+    return convolution(x, weight, bias, stride=step, padding=frame)
 
 
 # ---- pooling ------------------------------------------------------------------------------------
@@ -299,7 +311,7 @@ def lowest(dtype: np.dtype[Any]) -> float:
 
 @primitive(r"[$x = $largest]", kind="window", analytic=False)
 def attained(
-    x: Array, largest: Array, *, kernel_size: Pair, stride: Pair | None, padding: Pair
+    x: Array, largest: Array, *, kernel_size: Pair, stride: Pair | None = None, padding: Pair = NONE
 ) -> Array:
     """Which elements are the largest in a window: for each window, in axes (kh, kw, N, C, ...)."""
     kernel, step, frame = pairs(kernel_size, stride, padding)
@@ -321,7 +333,7 @@ def attained(
         g, chosen, size=like.shape[2:], stride=stride, padding=padding
     ),
 )
-def mean_of(x: Array, chosen: Array, *, stride: Pair | None, padding: Pair) -> Array:
+def mean_of(x: Array, chosen: Array, *, stride: Pair | None = None, padding: Pair = NONE) -> Array:
     """The mean of the elements that are chosen in each window."""
     kernel, step, frame = pairs(chosen.shape[:2], stride, padding)
     chosen = chosen.transpose(0, 1, 2, 4, 5, 3)
@@ -331,12 +343,13 @@ def mean_of(x: Array, chosen: Array, *, stride: Pair | None, padding: Pair) -> A
 
 
 @primitive(
-    r"\mathrm{mean}_{$chosen}^T $output",
+    r"\mathrm{unpool}_{$chosen} $output",
+    name="unpool",
     kind="window",
     output=lambda g, chosen, stride, padding: mean_of(g, chosen, stride=stride, padding=padding),
 )
 def shared_among(
-    output: Array, chosen: Array, *, size: Two, stride: Pair | None, padding: Pair
+    output: Array, chosen: Array, *, size: Two, stride: Pair | None = None, padding: Pair = NONE
 ) -> Array:
     """The cotangent of the images in `mean_of`: equal shares for those who are chosen."""
     kernel, step, frame = pairs(chosen.shape[:2], stride, padding)
@@ -366,7 +379,9 @@ def shared_among(
         padding=padding,
     ),
 )
-def max_pooling(x: Array, *, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Array:
+def max_pooling(
+    x: Array, *, kernel_size: Pair, stride: Pair | None = None, padding: Pair = NONE
+) -> Array:
     """`max_pool2d`."""
     return pooled(np.maximum, x, pool(kernel_size, stride, padding), lowest(x.dtype))
 
@@ -383,7 +398,9 @@ def max_pooling(x: Array, *, kernel_size: Pair, stride: Pair | None, padding: Pa
         padding=padding,
     ),
 )
-def average_pooling(x: Array, *, kernel_size: Pair, stride: Pair | None, padding: Pair) -> Array:
+def average_pooling(
+    x: Array, *, kernel_size: Pair, stride: Pair | None = None, padding: Pair = NONE
+) -> Array:
     """`avg_pool2d`."""
     sizes = pool(kernel_size, stride, padding)
     if x.dtype.kind in "biu":  # the sums of small integers would overflow
@@ -431,7 +448,7 @@ def max_pool2d(
     array([[ 5.,  7.],
            [13., 15.]])
     """
-    return max_pooling(x, kernel_size=kernel_size, stride=stride, padding=padding)
+    return max_pooling(x, **windows(kernel_size, stride, padding))
 
 
 def avg_pool2d(
@@ -472,4 +489,4 @@ def avg_pool2d(
     array([[ 2.5,  4.5],
            [10.5, 12.5]])
     """
-    return average_pooling(x, kernel_size=kernel_size, stride=stride, padding=padding)
+    return average_pooling(x, **windows(kernel_size, stride, padding))
