@@ -594,3 +594,34 @@ def test_notebook_marks_what_is_not_right() -> None:
 def test_length_of_a_direction_cannot_overflow() -> None:
     assert norm(np.array([3e200, 4e200])) == pytest.approx(5e200)
     assert norm(np.zeros(2)) == 0
+
+
+@pytest.mark.parametrize(("dtype", "large"), [(np.float64, 1e16), (np.float32, 1e9)])
+@pytest.mark.parametrize("slope", [0, -2, 2])
+def test_beside_what_hides_it_no_rule_is_right(dtype: Any, large: float, slope: int) -> None:
+    square = ag.elementwise(lambda x: x**2, "$x^2", name="square", x=lambda g, x: g * slope * x)
+    x = np.array([0.5, -0.3, 1.0], dtype)
+    report = gradcheck(lambda x: np.sum(square(x)) + dtype(large), x)
+    assert not report.ok
+    assert f"cannot be decided in {np.dtype(dtype)}" in str(report)
+    assert gradcheck(lambda x: np.sum(0 * x) + 5.0, x).ok
+
+
+@pytest.mark.parametrize("n", [300, 5000])
+@pytest.mark.parametrize("seed", range(4))
+def test_one_wrong_element_of_many_is_seen_in_float32(n: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    sign = np.ones(n, np.float32)
+    sign[rng.integers(n)] = -1
+
+    def cube(sign: Any) -> Any:
+        return ag.elementwise(
+            lambda x: x**3 + x, "$x^3", name="cube", x=lambda g, x: g * (3 * x**2 + 1) * sign
+        )
+
+    x = rng.standard_normal(n).astype(np.float32)
+    wrong = gradcheck(lambda x: np.sum(cube(sign)(x)), x, seed=seed)
+    assert wrong.findings[0].verdict == "wrong"
+    assert f"x[{np.argmin(sign)}]" in str(wrong)
+    assert gradcheck(lambda x: np.sum(cube(np.float32(1))(x)), x, seed=seed).ok
+    assert gradcheck(lambda x: np.sum(ag.relu(x)), x, seed=seed).ok  # with kinks around
