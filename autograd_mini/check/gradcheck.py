@@ -83,9 +83,10 @@ def gradcheck(
     .. math:: R(h) = f(x + h v) - f(x) - h \langle g, v \rangle,
 
     along v: each unit vector, or random directions where there are more than 256 elements, in
-    float32 in parts of them, too.  If g is right, R(h) falls as :math:`h^2`, else as h: the *Taylor rate* in the report is that
-    exponent (Farrell, Ham, Funke and Rognes, "Automated derivation of the adjoint of high-level
-    transient finite element programs", SIAM J. Sci. Comput. 35, 2013).  The limit of R(h)/h for h
+    float32 in parts of them, too.  If g is right, R(h) falls as :math:`h^2`, else as h: the *Taylor
+    rate* in the report is that exponent (Farrell, Ham, Funke and Rognes, "Automated derivation of
+    the adjoint of high-level transient finite element programs", SIAM J. Sci. Comput. 35, 2013).
+    The limit of R(h)/h for h
     to 0 is what g lacks; it is extrapolated from falling steps on both sides, with an estimate of
     its own error (Ridders 1982, see `numerical_gradient`).
 
@@ -452,7 +453,7 @@ class _Judge:
         least = rounding if self.scalar.fine else 0.0  # in float32 that could be anything
         zero = self.steep <= least and all(p.agrees and p.off <= 10 * least for p in probes)
         if zero:  # but for the rounding of f, unless that hides what anybody would want to see
-            unclear = [] if rounding <= self.scalar.precision**0.5 else probes
+            unclear = [] if rounding <= self.scalar.precision**0.5 else [*probes]
         unclear += [p for p in probes if self.contradicts(p)]
         if disagreeing or unclear:
             return self.noisy(max(disagreeing + unclear, key=lambda p: p.defect.error), rate)
