@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..trace import Value
@@ -13,8 +15,16 @@ DIRECTIONS = 3
 COMPLEX_STEP = 1e-30
 
 
-def numerical_agreement(replay: Replay, value: Value, gradient: Array) -> float | None:
-    """How far a gradient is from the numerical one, relative to its largest element.
+class Agreement(NamedTuple):
+    """How far a gradient is from the numerical one."""
+
+    off: float  # relative to the largest element
+    difference: float  # of any element, or along any direction
+    is_exact: bool  # whether the numerical one is right to rounding
+
+
+def numerical_agreement(replay: Replay, value: Value, gradient: Array) -> Agreement | None:
+    """How far a gradient is from the numerical one.
 
     None if the graph did not keep what it takes to compute the cost again.
 
@@ -47,4 +57,4 @@ def numerical_agreement(replay: Replay, value: Value, gradient: Array) -> float 
     expected = np.array([np.vdot(direction, gradient) for direction in directions])
     scale = np.max(np.abs(found), initial=0)
     off = np.max(np.abs(found - expected), initial=0)
-    return float(off / scale) if scale else float(off)
+    return Agreement(float(off / scale) if scale else float(off), float(off), analytic)
