@@ -679,3 +679,21 @@ def test_float16_takes_the_steps_of_float64_to_its_rounding(make: Any, size: flo
         after.append(w.data)
     assert after[0].dtype == np.float16
     np.testing.assert_allclose(after[0], after[1], rtol=3e-3)
+
+
+@pytest.mark.parametrize("fault", ["read-only", "complex", "shape"])
+def test_a_step_that_cannot_be_made_for_one_parameter_changes_none(fault: str) -> None:
+    first, second = (ag.Tensor(np.ones(3), requires_grad=True) for _ in range(2))
+    optimizer = optim.Adam([first, second], lr=0.1)
+    (np.sum(first**2) + np.sum(second**2)).backward()
+    if fault == "read-only":
+        second.data.flags.writeable = False
+    else:
+        wrong = np.ones(2) if fault == "shape" else np.ones(3, complex)
+        second._grad = ag.Tensor(wrong)
+    before = optimizer.state_dict()
+    error = TypeError if fault == "complex" else ValueError
+    with pytest.raises(error, match=f"parameter 1.*{fault.split('-')[0]}"):
+        optimizer.step()
+    np.testing.assert_array_equal(first.data, np.ones(3))
+    np.testing.assert_equal(optimizer.state_dict(), before)

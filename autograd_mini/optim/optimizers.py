@@ -66,17 +66,22 @@ def listed(parameters: Iterable[Tensor]) -> list[Tensor]:
                 f"parameter {i} ({described(tensor)}) wants no gradient: make it with "
                 f"requires_grad=True"
             )
-        if is_read_only(tensor):
-            raise ValueError(
-                f"parameter {i} ({described(tensor)}) is read-only, and cannot be changed: make it "
-                f"of array.copy()"
-            )
+        refuse_read_only(i, tensor)
         if places.setdefault(id(tensor), i) != i:
             raise ValueError(
                 f"parameters {places[id(tensor)]} and {i} are the same tensor "
                 f"({described(tensor)}), which would be changed twice"
             )
     return found
+
+
+def refuse_read_only(i: int, tensor: Tensor) -> None:
+    """Raise if the array of a parameter cannot be written."""
+    if is_read_only(tensor):
+        raise ValueError(
+            f"parameter {i} ({described(tensor)}) is read-only, and cannot be changed: make it of "
+            f"array.copy()"
+        )
 
 
 def with_gradients(parameters: list[Tensor]) -> list[tuple[int, Tensor, Tensor]]:
@@ -95,6 +100,12 @@ def with_gradients(parameters: list[Tensor]) -> list[tuple[int, Tensor, Tensor]]
                 f"the gradient of parameter {i} ({described(parameter)}) is not a Tensor of the "
                 f"same shape: {described(gradient)}"
             )
+        if gradient.dtype.kind == "c":
+            raise TypeError(
+                f"the gradient of parameter {i} ({described(parameter)}) is complex: "
+                f"{described(gradient)}. Gradients are real"
+            )
+        refuse_read_only(i, parameter)
     return found
 
 
@@ -210,8 +221,9 @@ class Optimizer(Stateful):
         ------
         RuntimeError
             If there is none to change.
-        ValueError
-            If a gradient has not the shape of its parameter; then nothing has been changed.
+        TypeError, ValueError
+            If a gradient is complex, or has not the shape of its parameter, or a parameter has
+            become read-only; then nothing has been changed.
         """
         for i, parameter, gradient in with_gradients(self.parameters):
             operands = (parameter, gradient, self._rate, *self._memories[i].values())
