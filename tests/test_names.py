@@ -207,3 +207,13 @@ def test_attributes_of_objects_and_variables_of_the_module_are_names() -> None:
     w = ag.Tensor(np.eye(2), requires_grad=True)
     J = np.sum(w * OF_THE_MODULE)
     assert "J = sum(w (.) OF_THE_MODULE)" in str(ag.explain(J))
+
+
+def test_a_number_that_a_loop_changes_is_no_name_of_a_constant() -> None:
+    w = ag.Tensor(np.ones(2), requires_grad=True)
+    total: Any = 0.0
+    with ag.trace() as run:
+        for k in range(1, 4):
+            total = total + k * np.sum(w**2)
+    assert "k" not in run.name(locals()).numbers
+    assert "3 sum(w^2)" in str(ag.explain(run))

@@ -428,7 +428,7 @@ class Trace(Linked, Observer):
             value.derived = derived
         for name in of_loops.intersection(names):
             part = self.find(names[name])
-            if part is None or not part.derived:  # no part of what the loop goes through
+            if part is not None and not part.derived:  # no part of what the loop goes through
                 call(name, names[name])
         certain = {x: x.name for x in self.values if x.name and x not in self._provisional}
         turned = names_of_turns(self.forward, certain) if names else {}
