@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable
@@ -19,14 +19,13 @@ MOST = 100  # so many places of one memory are told apart, of more it counts as 
 
 def warn_of_kept_graph() -> None:
     """Say that a running total of losses keeps the graph of each, once for each line."""
-    levels: Any = {"stacklevel": 5}
-    if sys.version_info >= (3, 12):
-        levels = {"skip_file_prefixes": (PACKAGE,)}
+    files = [call.filename for call in reversed(traceback.extract_stack())]
+    level = next((i for i, x in enumerate(files, start=1) if not x.startswith(PACKAGE)), 1)
     warnings.warn(
         "a loss that has gone backward is used in a new computation, which keeps all that it was "
         "computed from: for a running total write total += float(loss)",
         UserWarning,
-        **levels,
+        stacklevel=level,
     )
 
 

@@ -1251,3 +1251,24 @@ def test_threads_that_write_at_once_lose_no_write(hasty_threads: None) -> None:
     assert noted == [500] * 4
     assert all(graph.writes.since(array, before) for array in arrays)
     assert graph.writes.newest == max(x.serial for x in graph.writes._accounts.values())
+
+
+@pytest.mark.parametrize(
+    "total",
+    [
+        lambda a, b: a + b,
+        np.add,
+        lambda a, b: np.stack([a, b]),
+        lambda a, b: np.mean(np.stack([a, b])),
+        lambda a, b: a.__iadd__(b),
+    ],
+)
+def test_the_warning_of_a_kept_graph_names_the_line_of_the_user(total: Any) -> None:
+    losses = []
+    for _ in range(2):
+        w = ag.Tensor(np.ones(2), requires_grad=True)
+        losses.append(np.sum(w**2))
+        losses[-1].backward()
+    with pytest.warns(UserWarning, match="has gone backward") as warned:
+        total(*losses)
+    assert {x.filename for x in warned} == {__file__}

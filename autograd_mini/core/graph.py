@@ -85,7 +85,7 @@ class Node:
         self.dtype = dtype
         self.serial = next_serial()
         self.tensor: Callable[[], Any] | None = None  # weak: a Tensor that wants its .grad written
-        if not shape:
+        if not shape or shape[0] == 1:
             for parent in parents:
                 if parent is not None and parent.tensor is gone_backward:
                     warn_of_kept_graph()
