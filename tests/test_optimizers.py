@@ -697,3 +697,17 @@ def test_a_step_that_cannot_be_made_for_one_parameter_changes_none(fault: str) -
         optimizer.step()
     np.testing.assert_array_equal(first.data, np.ones(3))
     np.testing.assert_equal(optimizer.state_dict(), before)
+
+
+@pytest.mark.parametrize("clip", [optim.clip_grad_norm, optim.clip_grad_value])
+@pytest.mark.parametrize("fault", ["read-only", "integers"])
+def test_clipping_that_cannot_be_done_for_one_gradient_changes_none(clip: Any, fault: str) -> None:
+    first, second = (ag.Tensor(np.ones(2), requires_grad=True) for _ in range(2))
+    (np.sum(10 * first) + np.sum(10 * second)).backward()
+    if fault == "integers":
+        second._grad = ag.Tensor(np.array([10, 10]))
+    else:
+        second.grad.data.flags.writeable = False
+    with pytest.raises(ValueError, match=r"gradient of parameter 1 .* cannot be clipped"):
+        clip([first, second], 1.0)
+    np.testing.assert_array_equal(first.grad.data, [10.0, 10.0])

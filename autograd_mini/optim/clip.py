@@ -11,6 +11,8 @@ import numpy as np
 from ..compile.capture import capturing
 from ..core.primitive import primitive
 from ..core.tensor import Tensor, write
+from ..nn.checks import is_read_only
+from ..refusals import described
 from .optimizers import POSITIVE, checked, listed, with_gradients
 
 
@@ -59,6 +61,18 @@ def clipped(gradient: Any, *, max_value: float, out: Any) -> Any:
     return np.clip(gradient, -max_value, max_value, out=out)
 
 
+def with_writable_gradients(parameters: Iterable[Tensor]) -> list[tuple[int, Tensor, Tensor]]:
+    """`with_gradients`, all of which can be changed: else none is."""
+    found = with_gradients(listed(parameters))
+    for i, parameter, gradient in found:
+        if is_read_only(gradient) or gradient.dtype.kind != "f":
+            raise ValueError(
+                f"the gradient of parameter {i} ({described(parameter)}) is read-only or holds no "
+                f"floats, and cannot be clipped: {described(gradient)}. No gradient was changed"
+            )
+    return found
+
+
 def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Any:
     """Scale all gradients by one factor, so that their norm is at most ``max_norm``.
 
@@ -104,7 +118,7 @@ def clip_grad_norm(parameters: Iterable[Tensor], max_norm: float) -> Any:
     Tensor([0.6, 0.8], dtype=float64)
     """
     max_norm = checked("max_norm", max_norm, ("a positive number", math.ulp(0.0), math.inf))
-    found = with_gradients(listed(parameters))
+    found = with_writable_gradients(parameters)
     places = tuple([i for i, _, _ in found])
     norm = global_norm(*[gradient for _, _, gradient in found], places=places)
     for _, _, gradient in found:
@@ -144,7 +158,7 @@ def clip_grad_value(parameters: Iterable[Tensor], max_value: float) -> None:
     Tensor([ 0.2, -1. ], dtype=float64)
     """
     max_value = checked("max_value", max_value, POSITIVE)
-    found = with_gradients(listed(parameters))
+    found = with_writable_gradients(parameters)
     places = tuple([i for i, _, _ in found])
     all_numbers(*[gradient for _, _, gradient in found], places=places)
     for _, _, gradient in found:
